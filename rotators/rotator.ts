@@ -1,0 +1,85 @@
+import type { z } from 'zod';
+import type { Call } from '../core/call.ts';
+import type { Credential, CredentialFormat } from '../core/credential.ts';
+
+/** What a kind of credential can do at its provider, as data: the saga decides by it, the docs print it. */
+export interface Capabilities {
+  /**
+   * `two-identities`: another user or key lives beside the old one. `two-secrets`: one user accepts both
+   * passwords. `none`: installing the new secret refuses the old one at once. `no-provider`: nobody checks it.
+   */
+  readonly overlap: 'two-identities' | 'two-secrets' | 'none' | 'no-provider';
+  /** Who makes the secret: Rotor (`install` sends it) or the provider (`install` receives it). */
+  readonly issuedBy: 'rotor' | 'provider';
+  /** Whether `usage` sees who still uses a credential. */
+  readonly seesUsage: boolean;
+  /** What stops a worker that slept past its lease: the provider itself, or only the call's deadline. */
+  readonly fence: 'provider' | 'deadline';
+}
+
+/** One observation of who uses a credential at the provider. Never holds a secret. */
+export interface Usage {
+  /** Open sessions (or recent uses) of this credential; undefined when the provider doesn't tell. */
+  readonly sessions: number | undefined;
+  /** Who they are, for people: at most ten lines such as `10.0.0.7:5123 app=orders since 2026-01-01T00:00:00Z`. */
+  readonly clients: readonly string[];
+}
+
+export interface PlanReport {
+  /** What will happen, one sentence each, for `rotor plan`. */
+  readonly actions: readonly string[];
+  /** What the operator should know before it happens (no overlap, missing rights to see sessions). */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * A credential of one policy at its provider, opened for one step. Every method may be repeated after an
+ * unknown outcome: `install`, `uninstall` and `revoke` are idempotent. Errors are RotorErrors: `ambiguous`
+ * when the provider may have done it, `retryable` or `terminal` when it surely has not.
+ */
+export interface RotatorSession {
+  /** Capabilities of this session's configuration (a mode of the rotator may have fewer than another). */
+  readonly capabilities: Capabilities;
+  readonly format: CredentialFormat;
+
+  /**
+   * Checks the preconditions and changes nothing: admin may do it, a slot is free, `current` logs in.
+   * @throws RotorError terminal, saying what is missing.
+   */
+  plan(call: Call, current: Credential | undefined): Promise<PlanReport>;
+
+  /** Makes a new credential without telling the provider. Random, so callers must stage it before `install`. */
+  generate(call: Call, versionId: string, current: Credential | undefined): Promise<Credential>;
+
+  /** Makes the provider accept `pending`. */
+  install(call: Call, pending: Credential, current: Credential | undefined): Promise<void>;
+
+  /**
+   * Uses the credential for real, as a consumer would.
+   * @returns whether the provider accepted or refused it
+   * @throws RotorError retryable when the provider couldn't be asked
+   */
+  attempt(call: Call, credential: Credential): Promise<'accepted' | 'refused'>;
+
+  /** Undoes `install`: the provider refuses `pending` again, and accepts `current`. */
+  uninstall(call: Call, pending: Credential, current: Credential | undefined): Promise<void>;
+
+  /** Who still uses `credential`. For one user with a replaced secret: sessions opened before `since`. */
+  usage(call: Call, credential: Credential, since: Date): Promise<Usage>;
+
+  /** Kills `old` for good and ends its sessions, those opened before `since` where both share a user. */
+  revoke(call: Call, old: Credential, current: Credential, since: Date): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+/** One kind of credential. Knows no store, queue, cluster or ledger. */
+export interface Rotator<ProviderSpec = unknown, CredentialSpec = unknown> {
+  /** Key under which manifests name it (`spec.postgres`). */
+  readonly kind: string;
+  /** Schema of the Provider manifest's `spec.<kind>`; undefined for kinds without a provider. */
+  readonly provider: z.ZodType<ProviderSpec> | undefined;
+  /** Schema of the RotationPolicy manifest's `spec.credential.<kind>`. */
+  readonly credential: z.ZodType<CredentialSpec>;
+  open(provider: ProviderSpec | undefined, credential: CredentialSpec): RotatorSession;
+}

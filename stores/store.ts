@@ -1,0 +1,56 @@
+import type { z } from 'zod';
+import type { Call } from '../core/call.ts';
+import type { SecretValue } from '../core/secret.ts';
+
+/** Stages of a version, as AWS names them without the prefix. A version without a stage may be pruned. */
+export type Stage = 'pending' | 'current' | 'previous';
+
+export interface StoredVersion {
+  readonly versionId: string;
+  readonly stages: readonly Stage[];
+  readonly createdAt: Date;
+}
+
+/**
+ * One opened store. Paths are the operator's (`shop/app`); documents are opaque. Every method may be
+ * repeated after an unknown outcome and then changes nothing. Writers carry `call.fence`; a store that
+ * can remember it refuses a lower one with `store.fenced`.
+ */
+export interface StoreSession {
+  /**
+   * Adds a version in stage `pending`; another pending version loses that stage.
+   * @throws RotorError `store.conflict` when the id exists with another document
+   */
+  stage(call: Call, path: string, versionId: string, document: SecretValue): Promise<void>;
+
+  /** The document of a version, or of the version that has a stage; undefined when there is none. */
+  read(
+    call: Call,
+    path: string,
+    which: Stage | { readonly versionId: string },
+  ): Promise<{ readonly versionId: string; readonly document: SecretValue } | undefined>;
+
+  /**
+   * Makes `versionId` current; the version that was becomes `previous`. Serves publishing and rolling back.
+   * @param expected the version that must be current now (undefined: none); when `versionId` is current already
+   *   nothing happens
+   * @throws RotorError `store.conflict` when another version is current, `store.not-found` when the id is unknown
+   */
+  promote(call: Call, path: string, versionId: string, expected: string | undefined): Promise<void>;
+
+  /** Removes a version and its document. Unknown ids are fine; the current one is refused (`store.conflict`). */
+  discard(call: Call, path: string, versionId: string): Promise<void>;
+
+  /** All versions of a path, newest first, without documents. */
+  list(call: Call, path: string): Promise<readonly StoredVersion[]>;
+
+  close(): Promise<void>;
+}
+
+/** One home of secret versions. Knows no rotator. */
+export interface Store<Spec = unknown> {
+  /** Key under which manifests name it (`spec.local`). */
+  readonly kind: string;
+  readonly spec: z.ZodType<Spec>;
+  open(spec: Spec): StoreSession;
+}

@@ -1,0 +1,31 @@
+import type { z } from 'zod';
+import type { Call } from '../../core/call.ts';
+import type { Credential } from '../../core/credential.ts';
+
+/** What was seen of one consumer. `version` is how we know that it runs the new one. */
+export interface ConsumerProof {
+  readonly consumer: string;
+  readonly healthy: boolean;
+  /** `reported`: it named the version itself; `acknowledged`: it took the reload; `restarted`: it started after delivery. */
+  readonly version: 'reported' | 'acknowledged' | 'restarted';
+  readonly detail: string;
+}
+
+/** Moves one consumer to the version that is delivered now; the same call moves it back after a rollback. */
+export interface RolloutSession {
+  readonly consumer: string;
+  /** Healthy before anything is changed? @throws RotorError terminal when it isn't. */
+  plan(call: Call): Promise<void>;
+  /**
+   * Makes the consumer take `credential`, which is delivered already, and follows it until it is healthy.
+   * @throws RotorError `rollout.reload-failed` (retryable) or `rollout.unhealthy` (terminal)
+   */
+  move(call: Call, credential: Credential): Promise<ConsumerProof>;
+}
+
+export interface Rollout<Spec = unknown> {
+  /** Key under which manifests name it (`consumers[].reload`). */
+  readonly kind: string;
+  readonly spec: z.ZodType<Spec>;
+  open(consumer: string, spec: Spec): RolloutSession;
+}
