@@ -1,0 +1,55 @@
+import { type CronExpression, CronExpressionParser } from 'cron-parser';
+import { offsetAt } from './zone.ts';
+
+const THREE_HOURS_MS = 3 * 3_600_000;
+/** More than one a minute in three hours: the most that a search can skip before it passes its start. */
+const MOST_SKIPPED = 200;
+const PREDEFINED = /^@(yearly|annually|monthly|weekly|daily|hourly)$/;
+/** Five fields. No `H`: the parser would draw it anew at every call, and no `R`, `?`, or seconds. */
+const FIVE_FIELDS = /^[\dA-Za-z*,/#-]+( +[\dA-Za-z*,/#-]+){4}$/;
+
+/**
+ * The first occurrence of `cron` after `after` (epoch ms), or undefined when it never fires.
+ *
+ * A time that the clock skips in spring fires an hour later by the wall clock (02:30 becomes 03:30). A
+ * time that it shows twice in autumn fires the first time only; expressions for every hour fire in both.
+ */
+export function nextCron(cron: string, timeZone: string, after: number): number | undefined {
+  // Started within the repeated hour, cron-parser 5.10 fires fixed times a second time, so start before it.
+  const changed = offsetAt(after - THREE_HOURS_MS, timeZone) !== offsetAt(after, timeZone);
+  const expression = parse(cron, timeZone, changed ? after - THREE_HOURS_MS : after);
+  if (!expression) return undefined;
+  try {
+    for (let skipped = 0; skipped < MOST_SKIPPED; skipped += 1) {
+      const occurrence = expression.next().getTime();
+      if (occurrence > after) return occurrence;
+    }
+  } catch {
+    // The parser gives up after a bounded search: such an expression never fires.
+  }
+  return undefined;
+}
+
+/** Why `cron` can't be a schedule, in words that don't quote it; undefined when it can. */
+export function cronProblem(cron: string): string | undefined {
+  if (!PREDEFINED.test(cron) && !FIVE_FIELDS.test(cron)) {
+    return 'needs five fields (minute, hour, day of month, month, day of week) such as "0 3 * * 6", or @daily, @weekly, @monthly';
+  }
+  if (/\b[HRW]\b/i.test(cron)) return 'must not draw random times: use `jitter`';
+  const expression = parse(cron, 'UTC', 0);
+  if (!expression) return 'has a field out of range, or a day that no month has';
+  try {
+    expression.next();
+    return undefined;
+  } catch {
+    return 'never fires';
+  }
+}
+
+function parse(cron: string, timeZone: string, after: number): CronExpression | undefined {
+  try {
+    return CronExpressionParser.parse(cron, { tz: timeZone, currentDate: new Date(after) });
+  } catch {
+    return undefined;
+  }
+}
