@@ -1,0 +1,73 @@
+import { RotorError } from '../../core/errors.ts';
+import type { Stage } from '../store.ts';
+
+/** One version in the index, oldest first there. `file` holds the sealed document. */
+export interface IndexedVersion {
+  readonly versionId: string;
+  readonly file: string;
+  readonly createdAt: string;
+  readonly stages: readonly Stage[];
+}
+
+export type Versions = readonly IndexedVersion[];
+
+/** Adds `version` (its own stages don't matter) as the pending one. A known version keeps a stage it has. */
+export function withPending(versions: Versions, version: IndexedVersion): Versions {
+  const known = versions.find(({ versionId }) => versionId === version.versionId);
+  // A late repeat after promotion changes nothing: the stage only ever moves forward from here.
+  if (known && known.stages.length > 0) return versions;
+  const rest = without(versions, 'pending').filter(({ versionId }) => versionId !== version.versionId);
+  return [...rest, { ...(known ?? version), stages: ['pending'] }];
+}
+
+/** @throws RotorError `store.conflict` or `store.not-found`, as StoreSession.promote says */
+export function promoted(
+  versions: Versions,
+  path: string,
+  versionId: string,
+  expected: string | undefined,
+): Versions {
+  const current = withStage(versions, 'current');
+  if (current?.versionId === versionId) return versions;
+  if (!versions.some((version) => version.versionId === versionId)) {
+    throw new RotorError('store.not-found', { what: `store path ${path} has no version ${versionId}` });
+  }
+  if (current?.versionId !== expected) {
+    throw new RotorError('store.conflict', {
+      what: `store path ${path}: current is ${current?.versionId ?? 'no version'}, expected ${expected ?? 'none'}`,
+    });
+  }
+  return without(without(versions, 'previous'), 'current').map((version) => {
+    if (version.versionId === versionId) return { ...version, stages: ['current'] };
+    return version.versionId === expected ? { ...version, stages: ['previous'] } : version;
+  });
+}
+
+/** @throws RotorError `store.conflict` when the version is the current one */
+export function discarded(versions: Versions, path: string, versionId: string): Versions {
+  if (withStage(versions, 'current')?.versionId === versionId) {
+    throw new RotorError('store.conflict', {
+      what: `store path ${path}: version ${versionId} is current and can't be discarded`,
+    });
+  }
+  return versions.filter((version) => version.versionId !== versionId);
+}
+
+/** Drops the oldest versions without a stage, so that at most `keep` of them remain. */
+export function pruned(versions: Versions, keep: number): Versions {
+  const loose = versions.filter(({ stages }) => stages.length === 0);
+  const drop = new Set(loose.slice(0, Math.max(0, loose.length - keep)));
+  return versions.filter((version) => !drop.has(version));
+}
+
+export function withStage(versions: Versions, stage: Stage): IndexedVersion | undefined {
+  return versions.find(({ stages }) => stages.includes(stage));
+}
+
+function without(versions: Versions, stage: Stage): Versions {
+  return versions.map((version) =>
+    version.stages.includes(stage)
+      ? { ...version, stages: version.stages.filter((other) => other !== stage) }
+      : version,
+  );
+}

@@ -1,0 +1,13 @@
+import type { Keyring } from '../core/seal-keyring.ts';
+import { localStore } from './local/store.ts';
+import type { Store } from './store.ts';
+
+export interface StoreDependencies {
+  /** Seals what a store keeps on disks of our own. */
+  readonly keyring: Keyring;
+}
+
+/** Every store there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
+export function stores({ keyring }: StoreDependencies): readonly Store[] {
+  return [localStore(keyring)];
+}
