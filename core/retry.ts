@@ -2,28 +2,33 @@ import type { Clock } from './clock.ts';
 import { systemClock } from './clock.ts';
 import { RotorError } from './errors.ts';
 
-/** A point in monotonic time by which work must have ended. Side effects start only before it. */
+/** A point in time by which work must have ended. Side effects start only before it. */
 export class Deadline {
-  readonly #clock: Clock;
-  readonly #at: number;
+  readonly #remaining: () => number;
 
-  private constructor(clock: Clock, at: number) {
-    this.#clock = clock;
-    this.#at = at;
+  private constructor(remaining: () => number) {
+    this.#remaining = remaining;
   }
 
   static after(ms: number, clock: Clock = systemClock): Deadline {
-    return new Deadline(clock, clock.monotonicMs() + ms);
+    const at = clock.monotonicMs() + ms;
+    return new Deadline(() => at - clock.monotonicMs());
+  }
+
+  /** A deadline that may move, such as the end of a lease that is being renewed. `remaining` is in milliseconds. */
+  static following(remaining: () => number): Deadline {
+    return new Deadline(remaining);
   }
 
   /** The earlier of this deadline and `ms` from now. */
-  within(ms: number): Deadline {
-    return new Deadline(this.#clock, Math.min(this.#at, this.#clock.monotonicMs() + ms));
+  within(ms: number, clock: Clock = systemClock): Deadline {
+    const fixed = Deadline.after(ms, clock);
+    return new Deadline(() => Math.min(this.#remaining(), fixed.#remaining()));
   }
 
   /** Milliseconds left, never negative. */
   remainingMs(): number {
-    return Math.max(0, this.#at - this.#clock.monotonicMs());
+    return Math.max(0, this.#remaining());
   }
 
   get expired(): boolean {
@@ -43,13 +48,18 @@ export class Deadline {
   async run<T>(doing: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     this.assertTime(doing);
     const abort = new AbortController();
-    const timeout = new RotorError('call.timeout', { what: `${doing}: no answer in time` });
     let timer: NodeJS.Timeout | undefined;
     const expiry = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
+      const check = () => {
+        if (!this.expired) {
+          timer = setTimeout(check, this.remainingMs());
+          return;
+        }
+        const timeout = new RotorError('call.timeout', { what: `${doing}: no answer in time` });
         abort.abort(timeout);
         reject(timeout);
-      }, this.remainingMs());
+      };
+      timer = setTimeout(check, this.remainingMs());
     });
     try {
       return await Promise.race([work(abort.signal), expiry]);

@@ -1,0 +1,45 @@
+import { context, metrics, propagation, type Span, SpanStatusCode, trace } from '@opentelemetry/api';
+import { RotorError } from './errors.ts';
+
+/** The API only: without an SDK, registered at the entry points, all of this does nothing and costs nothing. */
+const tracer = trace.getTracer('rotor');
+const meter = metrics.getMeter('rotor');
+
+const SECONDS = { unit: 's' };
+export const rotationsTotal = meter.createCounter('rotor_rotations_total', {
+  description: 'Rotations that ended, by state',
+});
+export const rotationDuration = meter.createHistogram('rotor_rotation_duration_seconds', SECONDS);
+export const stepDuration = meter.createHistogram('rotor_step_duration_seconds', SECONDS);
+export const dueLag = meter.createGauge('rotor_due_lag_seconds', SECONDS);
+export const credentialAge = meter.createGauge('rotor_credential_age_seconds', SECONDS);
+
+type Attributes = Readonly<Record<string, string | number | boolean>>;
+
+/** Runs `work` in a span. Errors are recorded by code alone: foreign messages may quote what they were given. */
+export function inSpan<T>(
+  name: 'rotor.rotation' | 'rotor.step',
+  attributes: Attributes,
+  work: (span: Span) => Promise<T>,
+  traceparent?: string,
+): Promise<T> {
+  const parent = traceparent ? propagation.extract(context.active(), { traceparent }) : context.active();
+  return tracer.startActiveSpan(name, { attributes }, parent, async (span) => {
+    try {
+      return await work(span);
+    } catch (error) {
+      const code = error instanceof RotorError ? error.code : 'internal.bug';
+      span.setStatus({ code: SpanStatusCode.ERROR, message: code });
+      throw error;
+    } finally {
+      span.end();
+    }
+  });
+}
+
+/** W3C traceparent of the active span, to be stored where another process goes on. */
+export function currentTraceparent(): string | undefined {
+  const carrier: Record<string, string> = {};
+  propagation.inject(context.active(), carrier);
+  return carrier.traceparent;
+}

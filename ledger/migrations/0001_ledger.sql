@@ -1,0 +1,232 @@
+-- The ledger: the only truth of Rotor. See docs/ledger.md for how the tables play together.
+CREATE SCHEMA IF NOT EXISTS rotor;
+
+-- Grows with every claim of any rotation: the fencing token that providers and stores remember.
+CREATE SEQUENCE rotor.fence;
+
+-- Providers and stores, as applied. Specs hold references to secrets, never secrets.
+CREATE TABLE rotor.resources (
+  kind       text NOT NULL CHECK (kind IN ('Provider', 'Store')),
+  namespace  text NOT NULL,
+  name       text NOT NULL,
+  spec       jsonb NOT NULL,
+  generation integer NOT NULL DEFAULT 1,
+  updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (kind, namespace, name)
+);
+
+CREATE TABLE rotor.policies (
+  uid             uuid PRIMARY KEY,
+  namespace       text NOT NULL,
+  name            text NOT NULL,
+  spec            jsonb NOT NULL,
+  generation      integer NOT NULL DEFAULT 1,
+  paused          boolean NOT NULL DEFAULT false,
+  next_due_at     timestamptz,
+  due_reason      text,
+  last_rotated_at timestamptz,
+  created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  updated_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  UNIQUE (namespace, name)
+);
+
+-- The due index: a scheduler's tick reads only what is due, however many policies there are.
+CREATE INDEX policies_due ON rotor.policies (next_due_at) WHERE next_due_at IS NOT NULL AND NOT paused;
+
+CREATE TABLE rotor.rotations (
+  id               uuid PRIMARY KEY,
+  policy_uid       uuid NOT NULL REFERENCES rotor.policies (uid) ON DELETE CASCADE,
+  policy           text NOT NULL,
+  provider         text,
+  trigger          text NOT NULL,
+  requested_by     text NOT NULL,
+  -- What the policy, its provider and its store said when the rotation began: a later apply changes the next one.
+  spec             jsonb NOT NULL,
+  state            text NOT NULL DEFAULT 'queued'
+                   CHECK (state IN ('queued', 'running', 'waiting', 'done', 'rolled-back', 'needs-human')),
+  direction        text NOT NULL DEFAULT 'forward' CHECK (direction IN ('forward', 'back')),
+  step             text,
+  epoch            bigint NOT NULL DEFAULT 0,
+  journal_seq      integer NOT NULL DEFAULT 0,
+  worker           text,
+  lease_until      timestamptz,
+  wake_at          timestamptz,
+  wait_reason      text,
+  cancel_requested boolean NOT NULL DEFAULT false,
+  recovered        boolean NOT NULL DEFAULT false,
+  old_version      uuid,
+  new_version      uuid,
+  error            jsonb,
+  trace            text,
+  created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+  started_at       timestamptz,
+  deadline_at      timestamptz NOT NULL,
+  ended_at         timestamptz
+);
+
+-- Two rotations of one credential never interleave. A rotation that needs a human still holds its credential.
+CREATE UNIQUE INDEX rotations_one_per_policy ON rotor.rotations (policy_uid) WHERE state NOT IN ('done', 'rolled-back');
+-- What the recovery sweep looks at: open rotations that nobody holds.
+CREATE INDEX rotations_open ON rotor.rotations (wake_at, lease_until) WHERE state IN ('queued', 'running', 'waiting');
+CREATE INDEX rotations_by_policy ON rotor.rotations (policy_uid, created_at DESC);
+CREATE INDEX rotations_recent ON rotor.rotations (created_at DESC);
+CREATE INDEX rotations_ended ON rotor.rotations (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX rotations_busy_provider ON rotor.rotations (provider) WHERE state = 'running';
+
+CREATE TABLE rotor.journal (
+  rotation_id uuid NOT NULL REFERENCES rotor.rotations (id) ON DELETE CASCADE,
+  seq         integer NOT NULL,
+  at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+  epoch       bigint NOT NULL,
+  direction   text NOT NULL,
+  step        text NOT NULL,
+  event       text NOT NULL CHECK (event IN ('intent', 'done', 'failed')),
+  facts       jsonb NOT NULL DEFAULT '{}',
+  PRIMARY KEY (rotation_id, seq)
+);
+
+CREATE TABLE rotor.credential_versions (
+  id          uuid PRIMARY KEY,
+  policy_uid  uuid NOT NULL REFERENCES rotor.policies (uid) ON DELETE CASCADE,
+  rotation_id uuid,
+  state       text NOT NULL CHECK (state IN ('pending', 'current', 'previous', 'revoked', 'discarded')),
+  identity    text NOT NULL DEFAULT '',
+  -- HMAC-SHA-256 of the secret under the fingerprint key: finds a leaked value without storing it.
+  fingerprint bytea,
+  compromised boolean NOT NULL DEFAULT false,
+  created_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+  current_at  timestamptz,
+  revoked_at  timestamptz
+);
+CREATE INDEX credential_versions_by_policy ON rotor.credential_versions (policy_uid, created_at DESC);
+CREATE INDEX credential_versions_by_fingerprint ON rotor.credential_versions (fingerprint);
+
+-- Rows are written in the transaction of what they tell, and chained (seq, previous_hash, hash) shortly after
+-- by whoever holds the sealer's lock: chaining inside each transaction would put all of them in one queue.
+CREATE TABLE rotor.audit (
+  id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at            timestamptz NOT NULL DEFAULT clock_timestamp(),
+  actor         text NOT NULL,
+  action        text NOT NULL,
+  subject       text NOT NULL,
+  detail        jsonb NOT NULL DEFAULT '{}',
+  seq           bigint UNIQUE,
+  previous_hash bytea,
+  hash          bytea
+);
+CREATE INDEX audit_unsealed ON rotor.audit (id) WHERE seq IS NULL;
+
+-- API tokens: only their SHA-256 is kept (tokens are 256 random bits, so a plain hash can't be searched).
+CREATE TABLE rotor.tokens (
+  name       text PRIMARY KEY,
+  role       text NOT NULL CHECK (role IN ('viewer', 'operator', 'responder', 'admin')),
+  hash       bytea NOT NULL UNIQUE,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  expires_at timestamptz,
+  revoked_at timestamptz
+);
+
+-- Takes hold of a rotation: a new epoch, a lease by the database's clock. Refused (no row) while another worker's
+-- lease lasts, before its wake-up time, after its end, or while its provider has p_limit rotations running.
+CREATE FUNCTION rotor.claim(p_id uuid, p_worker text, p_lease_ms integer, p_limit integer)
+RETURNS SETOF rotor.rotations LANGUAGE plpgsql AS $$
+DECLARE
+  v_provider text;
+BEGIN
+  IF p_limit IS NOT NULL THEN
+    SELECT provider INTO v_provider FROM rotor.rotations WHERE id = p_id;
+    IF v_provider IS NOT NULL THEN
+      PERFORM pg_advisory_xact_lock(hashtextextended('rotor.provider:' || v_provider, 0));
+      IF (SELECT count(*) FROM rotor.rotations
+           WHERE provider = v_provider AND state = 'running' AND lease_until > clock_timestamp()) >= p_limit THEN
+        UPDATE rotor.rotations
+           SET wake_at = clock_timestamp() + interval '1 second', wait_reason = 'provider is at its concurrency limit'
+         WHERE id = p_id AND state IN ('queued', 'waiting');
+        RETURN;
+      END IF;
+    END IF;
+  END IF;
+  RETURN QUERY
+  UPDATE rotor.rotations r
+     SET epoch = nextval('rotor.fence'),
+         recovered = r.recovered OR r.lease_until IS NOT NULL,
+         worker = p_worker,
+         lease_until = clock_timestamp() + p_lease_ms * interval '1 millisecond',
+         wake_at = NULL, wait_reason = NULL,
+         state = 'running',
+         started_at = coalesce(r.started_at, clock_timestamp())
+   WHERE r.id = p_id
+     AND r.state IN ('queued', 'running', 'waiting')
+     AND (r.lease_until IS NULL OR r.lease_until <= clock_timestamp())
+     AND (r.wake_at IS NULL OR r.wake_at <= clock_timestamp())
+  RETURNING r.*;
+END $$;
+
+-- One journal transition in one commit: entries, the rotation's new state, versions and audit rows, all or nothing.
+-- Done only by the holder of p_epoch and only on top of journal row p_seq, so that neither a fenced worker nor a
+-- repeat after a lost answer changes anything. Outcome: 'recorded', 'repeated' (the same call came through before)
+-- or 'fenced'. The flags tell the holder to turn back.
+CREATE FUNCTION rotor.record(p_id uuid, p_epoch bigint, p_seq integer, p_entries jsonb, p_patch jsonb,
+                             p_versions jsonb, p_audit jsonb,
+                             OUT outcome text, OUT cancel boolean, OUT overdue boolean, OUT recorded_at timestamptz)
+LANGUAGE plpgsql AS $$
+DECLARE
+  v_epoch bigint;
+  v_seq integer;
+  v_policy uuid;
+BEGIN
+  recorded_at := clock_timestamp();
+  UPDATE rotor.rotations r
+     SET journal_seq = p_seq + jsonb_array_length(p_entries),
+         state       = coalesce(p_patch ->> 'state', r.state),
+         direction   = coalesce(p_patch ->> 'direction', r.direction),
+         step        = coalesce(p_patch ->> 'step', r.step),
+         old_version = CASE WHEN p_patch ? 'oldVersion' THEN (p_patch ->> 'oldVersion')::uuid ELSE r.old_version END,
+         new_version = CASE WHEN p_patch ? 'newVersion' THEN (p_patch ->> 'newVersion')::uuid ELSE r.new_version END,
+         error       = CASE WHEN p_patch ? 'error' THEN p_patch -> 'error' ELSE r.error END,
+         wait_reason = p_patch ->> 'waitReason',
+         wake_at     = clock_timestamp() + (p_patch ->> 'wakeInMs')::bigint * interval '1 millisecond',
+         lease_until = clock_timestamp() + (p_patch ->> 'leaseMs')::integer * interval '1 millisecond',
+         ended_at    = CASE WHEN p_patch ->> 'state' IN ('done', 'rolled-back', 'needs-human') THEN clock_timestamp() END
+   WHERE r.id = p_id AND r.epoch = p_epoch AND r.journal_seq = p_seq AND r.state = 'running'
+  RETURNING r.policy_uid, r.cancel_requested, r.deadline_at < clock_timestamp() INTO v_policy, cancel, overdue;
+
+  IF NOT FOUND THEN
+    SELECT r.epoch, r.journal_seq, r.cancel_requested, r.deadline_at < clock_timestamp()
+      INTO v_epoch, v_seq, cancel, overdue FROM rotor.rotations r WHERE r.id = p_id;
+    IF v_epoch = p_epoch AND jsonb_array_length(p_entries) > 0 AND v_seq = p_seq + jsonb_array_length(p_entries) THEN
+      outcome := 'repeated';
+    ELSE
+      outcome := 'fenced';
+    END IF;
+    RETURN;
+  END IF;
+
+  INSERT INTO rotor.journal (rotation_id, seq, at, epoch, direction, step, event, facts)
+  SELECT p_id, p_seq + e.n, recorded_at, p_epoch, e.value ->> 'direction', e.value ->> 'step', e.value ->> 'event',
+         coalesce(e.value -> 'facts', '{}')
+    FROM jsonb_array_elements(p_entries) WITH ORDINALITY AS e (value, n);
+
+  IF p_versions IS NOT NULL THEN
+    INSERT INTO rotor.credential_versions AS v
+           (id, policy_uid, rotation_id, state, identity, fingerprint, current_at, revoked_at)
+    SELECT (c.value ->> 'id')::uuid, v_policy, p_id, c.value ->> 'state', coalesce(c.value ->> 'identity', ''),
+           decode(c.value ->> 'fingerprint', 'hex'),
+           CASE WHEN c.value ->> 'state' = 'current' THEN clock_timestamp() END,
+           CASE WHEN c.value ->> 'state' = 'revoked' THEN clock_timestamp() END
+      FROM jsonb_array_elements(p_versions) AS c (value)
+    ON CONFLICT (id) DO UPDATE
+       SET state       = excluded.state,
+           identity    = CASE WHEN excluded.identity = '' THEN v.identity ELSE excluded.identity END,
+           fingerprint = coalesce(excluded.fingerprint, v.fingerprint),
+           current_at  = coalesce(v.current_at, excluded.current_at),
+           revoked_at  = coalesce(v.revoked_at, excluded.revoked_at);
+  END IF;
+
+  IF p_audit IS NOT NULL THEN
+    INSERT INTO rotor.audit (actor, action, subject, detail)
+    SELECT a.value ->> 'actor', a.value ->> 'action', a.value ->> 'subject', coalesce(a.value -> 'detail', '{}')
+      FROM jsonb_array_elements(p_audit) AS a (value);
+  END IF;
+  outcome := 'recorded';
+END $$;

@@ -1,0 +1,145 @@
+import { RotorError } from '../core/errors.ts';
+import type { Ledger } from './database.ts';
+
+export interface Policy<Spec = unknown> {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly spec: Spec;
+  readonly generation: number;
+  readonly paused: boolean;
+  readonly nextDueAt: Date | undefined;
+  readonly dueReason: string | undefined;
+  readonly lastRotatedAt: Date | undefined;
+  readonly createdAt: Date;
+}
+
+interface PolicyRow {
+  uid: string;
+  namespace: string;
+  name: string;
+  spec: unknown;
+  generation: number;
+  paused: boolean;
+  next_due_at: Date | null;
+  due_reason: string | null;
+  last_rotated_at: Date | null;
+  created_at: Date;
+}
+
+export type Applied = 'created' | 'changed' | 'unchanged';
+
+/** Creates or replaces a policy; its generation grows when the spec differs. */
+export async function applyPolicy(
+  ledger: Ledger,
+  policy: { readonly uid: string; readonly namespace: string; readonly name: string; readonly spec: unknown },
+): Promise<{ applied: Applied; uid: string }> {
+  const [row] = await ledger.query<{ uid: string; applied: Applied }>(
+    `WITH before AS (SELECT uid, spec FROM rotor.policies WHERE namespace = $2 AND name = $3),
+     written AS (
+       INSERT INTO rotor.policies AS p (uid, namespace, name, spec) VALUES ($1, $2, $3, $4)
+       ON CONFLICT (namespace, name) DO UPDATE
+          SET spec = excluded.spec, updated_at = clock_timestamp(),
+              generation = p.generation + CASE WHEN p.spec = excluded.spec THEN 0 ELSE 1 END
+       RETURNING uid)
+     SELECT w.uid, CASE WHEN b.uid IS NULL THEN 'created' WHEN b.spec = $4::jsonb THEN 'unchanged' ELSE 'changed' END AS applied
+       FROM written w LEFT JOIN before b ON true`,
+    [policy.uid, policy.namespace, policy.name, JSON.stringify(policy.spec)],
+  );
+  if (!row) throw new RotorError('internal.bug', { what: `policy ${policy.name} was not written` });
+  return row;
+}
+
+/** @param policy `namespace/name` @throws RotorError `ledger.not-found` */
+export async function getPolicy<Spec>(ledger: Ledger, policy: string): Promise<Policy<Spec>> {
+  const [namespace, name] = policy.split('/');
+  const rows = await ledger.query<PolicyRow & Record<string, unknown>>(
+    'SELECT * FROM rotor.policies WHERE namespace = $1 AND name = $2',
+    [namespace, name],
+  );
+  if (!rows[0]) throw new RotorError('ledger.not-found', { what: `there is no policy ${policy}` });
+  return fromRow(rows[0]) as Policy<Spec>;
+}
+
+export async function listPolicies<Spec>(ledger: Ledger, limit = 1_000): Promise<readonly Policy<Spec>[]> {
+  const rows = await ledger.query<PolicyRow & Record<string, unknown>>(
+    'SELECT * FROM rotor.policies ORDER BY namespace, name LIMIT $1',
+    [limit],
+  );
+  return rows.map((row) => fromRow(row) as Policy<Spec>);
+}
+
+/** Pauses or resumes a policy, or all of them (`policy` undefined). @returns how many changed */
+export async function setPaused(ledger: Ledger, paused: boolean, policy?: string): Promise<number> {
+  const rows = await ledger.query(
+    `UPDATE rotor.policies SET paused = $1, updated_at = clock_timestamp()
+      WHERE paused <> $1 AND ($2::text IS NULL OR namespace || '/' || name = $2) RETURNING uid`,
+    [paused, policy ?? null],
+  );
+  return rows.length;
+}
+
+/**
+ * Due policies, earliest first, each handed to one scheduler only: rows stay locked until `ledger`, a transaction,
+ * ends. The cost grows with what is due, not with how many policies there are.
+ */
+export async function lockDuePolicies<Spec>(
+  ledger: Ledger,
+  now: Date,
+  limit: number,
+): Promise<readonly Policy<Spec>[]> {
+  const rows = await ledger.query<PolicyRow & Record<string, unknown>>(
+    `SELECT * FROM rotor.policies WHERE next_due_at <= $1 AND NOT paused
+      ORDER BY next_due_at LIMIT $2 FOR UPDATE SKIP LOCKED`,
+    [now, limit],
+    'lock-due',
+  );
+  return rows.map((row) => fromRow(row) as Policy<Spec>);
+}
+
+/** Puts a policy at its next place in the due index (undefined: never). */
+export async function setDue(
+  ledger: Ledger,
+  uid: string,
+  at: Date | undefined,
+  reason: string,
+): Promise<void> {
+  await ledger.query(
+    'UPDATE rotor.policies SET next_due_at = $2, due_reason = $3 WHERE uid = $1',
+    [uid, at ?? null, reason],
+    'set-due',
+  );
+}
+
+/** How late the most overdue policy is, in seconds: the alert for a scheduler that silently stopped. */
+export async function dueLagSeconds(ledger: Ledger, now: Date): Promise<number> {
+  const [row] = await ledger.query<{ lag: number }>(
+    `SELECT greatest(0, extract(epoch FROM $1::timestamptz - min(next_due_at)))::float8 AS lag
+       FROM rotor.policies WHERE next_due_at IS NOT NULL AND NOT paused`,
+    [now],
+  );
+  return row?.lag ?? 0;
+}
+
+/** When the current credential became current, for its age and for schedules anchored on it. */
+export async function setLastRotated(ledger: Ledger, uid: string, at: Date): Promise<void> {
+  await ledger.query(
+    'UPDATE rotor.policies SET last_rotated_at = greatest(last_rotated_at, $2) WHERE uid = $1',
+    [uid, at],
+  );
+}
+
+function fromRow(row: PolicyRow): Policy {
+  return {
+    uid: row.uid,
+    namespace: row.namespace,
+    name: row.name,
+    spec: row.spec,
+    generation: row.generation,
+    paused: row.paused,
+    nextDueAt: row.next_due_at ?? undefined,
+    dueReason: row.due_reason ?? undefined,
+    lastRotatedAt: row.last_rotated_at ?? undefined,
+    createdAt: row.created_at,
+  };
+}

@@ -1,0 +1,274 @@
+import type { ErrorRecord } from '../core/errors.ts';
+import { RotorError } from '../core/errors.ts';
+import type { Ledger } from './database.ts';
+
+export type RotationState = 'queued' | 'running' | 'waiting' | 'done' | 'rolled-back' | 'needs-human';
+export type Direction = 'forward' | 'back';
+export type Trigger = 'schedule' | 'manual' | 'max-age';
+
+/** One run of a policy. Times are the database's. */
+export interface Rotation<Spec = unknown> {
+  readonly id: string;
+  readonly policyUid: string;
+  /** `namespace/name` of the policy. */
+  readonly policy: string;
+  readonly provider: string | undefined;
+  readonly trigger: Trigger;
+  readonly requestedBy: string;
+  /** Policy, provider and store as they were when the rotation was created. */
+  readonly spec: Spec;
+  readonly state: RotationState;
+  readonly direction: Direction;
+  readonly step: string | undefined;
+  /** Fencing token of the latest claim. */
+  readonly epoch: bigint;
+  readonly journalSeq: number;
+  readonly worker: string | undefined;
+  readonly wakeAt: Date | undefined;
+  readonly waitReason: string | undefined;
+  readonly cancelRequested: boolean;
+  /** A worker died while holding it, and another went on. */
+  readonly recovered: boolean;
+  readonly oldVersion: string | undefined;
+  readonly newVersion: string | undefined;
+  readonly error: ErrorRecord | undefined;
+  readonly trace: string | undefined;
+  readonly createdAt: Date;
+  readonly startedAt: Date | undefined;
+  readonly deadlineAt: Date;
+  /** The deadline had passed, by the database's clock, when this was read. */
+  readonly overdue: boolean;
+  readonly endedAt: Date | undefined;
+}
+
+export interface NewRotation {
+  readonly id: string;
+  readonly policyUid: string;
+  readonly trigger: Trigger;
+  readonly requestedBy: string;
+  readonly spec: unknown;
+  readonly provider?: string | undefined;
+  readonly deadlineMs: number;
+  /** W3C traceparent of the request, so that the worker's spans join it. */
+  readonly trace?: string | undefined;
+}
+
+interface RotationRow {
+  id: string;
+  policy_uid: string;
+  policy: string;
+  provider: string | null;
+  trigger: Trigger;
+  requested_by: string;
+  spec: unknown;
+  state: RotationState;
+  direction: Direction;
+  step: string | null;
+  epoch: bigint;
+  journal_seq: number;
+  worker: string | null;
+  wake_at: Date | null;
+  wait_reason: string | null;
+  cancel_requested: boolean;
+  recovered: boolean;
+  old_version: string | null;
+  new_version: string | null;
+  error: ErrorRecord | null;
+  trace: string | null;
+  created_at: Date;
+  started_at: Date | null;
+  deadline_at: Date;
+  overdue: boolean;
+  ended_at: Date | null;
+}
+
+/**
+ * Creates a queued rotation and its audit row.
+ * @returns false when the policy has an open rotation already (nothing is created then)
+ */
+export async function createRotation(ledger: Ledger, rotation: NewRotation): Promise<boolean> {
+  const rows = await ledger.query(
+    `WITH created AS (
+       INSERT INTO rotor.rotations (id, policy_uid, policy, provider, trigger, requested_by, spec, trace, deadline_at)
+       SELECT $1, p.uid, p.namespace || '/' || p.name, $3, $4, $5, $6, $7,
+              clock_timestamp() + $8 * interval '1 millisecond'
+         FROM rotor.policies p WHERE p.uid = $2
+       ON CONFLICT DO NOTHING
+       RETURNING id, policy)
+     INSERT INTO rotor.audit (actor, action, subject, detail)
+     SELECT $5, 'rotation.requested', 'rotation/' || id, jsonb_build_object('policy', policy, 'trigger', $4::text)
+       FROM created RETURNING id`,
+    [
+      rotation.id,
+      rotation.policyUid,
+      rotation.provider ?? null,
+      rotation.trigger,
+      rotation.requestedBy,
+      JSON.stringify(rotation.spec),
+      rotation.trace ?? null,
+      rotation.deadlineMs,
+    ],
+    'create-rotation',
+  );
+  return rows.length === 1;
+}
+
+/**
+ * Takes hold of a rotation for `leaseMs`: a new epoch, after which every write of an earlier holder is refused.
+ * @returns undefined when it is held, ended, not to be woken yet, or its provider has `limit` rotations running
+ */
+export async function claimRotation<Spec>(
+  ledger: Ledger,
+  id: string,
+  worker: string,
+  leaseMs: number,
+  limit?: number,
+): Promise<Rotation<Spec> | undefined> {
+  const rows = await ledger.query<RotationRow>(
+    'SELECT *, deadline_at < clock_timestamp() AS overdue FROM rotor.claim($1, $2, $3, $4)',
+    [id, worker, leaseMs, limit ?? null],
+    'claim',
+  );
+  return rows[0] && (fromRow(rows[0]) as Rotation<Spec>);
+}
+
+/** Prolongs the lease. @returns false when another worker holds the rotation now */
+export async function renewLease(
+  ledger: Ledger,
+  id: string,
+  epoch: bigint,
+  leaseMs: number,
+): Promise<boolean> {
+  const rows = await ledger.query(
+    `UPDATE rotor.rotations SET lease_until = clock_timestamp() + $3 * interval '1 millisecond'
+      WHERE id = $1 AND epoch = $2 AND state = 'running' RETURNING cancel_requested`,
+    [id, epoch, leaseMs],
+    'renew-lease',
+  );
+  return rows.length === 1;
+}
+
+/** Ids of open rotations that nobody holds and that may run now: lost jobs, dead workers, waits that ended. */
+export async function wakeableRotations(
+  ledger: Ledger,
+  limit: number,
+): Promise<readonly { id: string; epoch: bigint }[]> {
+  return ledger.query<{ id: string; epoch: bigint }>(
+    `SELECT id, epoch FROM rotor.rotations
+      WHERE state IN ('queued', 'running', 'waiting')
+        AND (wake_at IS NULL OR wake_at <= clock_timestamp())
+        AND (lease_until IS NULL OR lease_until <= clock_timestamp())
+        AND (state <> 'queued' OR created_at <= clock_timestamp() - interval '1 second' OR lease_until IS NOT NULL)
+      ORDER BY wake_at NULLS FIRST LIMIT $1`,
+    [limit],
+    'wakeable',
+  );
+}
+
+/** @throws RotorError `ledger.not-found` */
+export async function getRotation<Spec>(ledger: Ledger, id: string): Promise<Rotation<Spec>> {
+  const rows = await ledger.query<RotationRow>(
+    'SELECT *, deadline_at < clock_timestamp() AS overdue FROM rotor.rotations WHERE id = $1',
+    [id],
+    'get-rotation',
+  );
+  if (!rows[0]) throw new RotorError('ledger.not-found', { what: `there is no rotation ${id}` });
+  return fromRow(rows[0]) as Rotation<Spec>;
+}
+
+export interface RotationFilter {
+  readonly policy?: string | undefined;
+  readonly state?: RotationState | undefined;
+  readonly limit?: number | undefined;
+}
+
+/** Newest first. */
+export async function listRotations(
+  ledger: Ledger,
+  filter: RotationFilter = {},
+): Promise<readonly Rotation[]> {
+  const rows = await ledger.query<RotationRow>(
+    `SELECT *, deadline_at < clock_timestamp() AS overdue FROM rotor.rotations
+      WHERE ($1::text IS NULL OR policy = $1) AND ($2::text IS NULL OR state = $2)
+      ORDER BY created_at DESC LIMIT $3`,
+    [filter.policy ?? null, filter.state ?? null, filter.limit ?? 100],
+  );
+  return rows.map(fromRow);
+}
+
+/**
+ * Asks a rotation to stop: it rolls back unless the old credential is being revoked already.
+ * @returns whether it was open
+ */
+export async function requestCancel(ledger: Ledger, id: string, actor: string): Promise<boolean> {
+  const rows = await ledger.query(
+    `WITH asked AS (
+       UPDATE rotor.rotations SET cancel_requested = true, wake_at = NULL
+        WHERE id = $1 AND state IN ('queued', 'running', 'waiting') RETURNING id)
+     INSERT INTO rotor.audit (actor, action, subject)
+     SELECT $2, 'rotation.cancel-requested', 'rotation/' || id FROM asked RETURNING id`,
+    [id, actor],
+  );
+  return rows.length === 1;
+}
+
+/**
+ * Lets a rotation that needed a human go on where it stopped, with a new deadline.
+ * @returns whether it was waiting for a human
+ */
+export async function resumeRotation(
+  ledger: Ledger,
+  id: string,
+  actor: string,
+  deadlineMs: number,
+): Promise<boolean> {
+  const rows = await ledger.query(
+    `WITH resumed AS (
+       UPDATE rotor.rotations
+          SET state = 'queued', ended_at = NULL, lease_until = NULL, wake_at = NULL, cancel_requested = false,
+              deadline_at = clock_timestamp() + $3 * interval '1 millisecond'
+        WHERE id = $1 AND state = 'needs-human' RETURNING id)
+     INSERT INTO rotor.audit (actor, action, subject)
+     SELECT $2, 'rotation.resumed', 'rotation/' || id FROM resumed RETURNING id`,
+    [id, actor, deadlineMs],
+  );
+  return rows.length === 1;
+}
+
+function fromRow(row: RotationRow): Rotation {
+  return {
+    id: row.id,
+    policyUid: row.policy_uid,
+    policy: row.policy,
+    provider: row.provider ?? undefined,
+    trigger: row.trigger,
+    requestedBy: row.requested_by,
+    spec: row.spec,
+    state: row.state,
+    direction: row.direction,
+    step: row.step ?? undefined,
+    epoch: row.epoch,
+    journalSeq: row.journal_seq,
+    worker: row.worker ?? undefined,
+    wakeAt: row.wake_at ?? undefined,
+    waitReason: row.wait_reason ?? undefined,
+    cancelRequested: row.cancel_requested,
+    recovered: row.recovered,
+    oldVersion: row.old_version ?? undefined,
+    newVersion: row.new_version ?? undefined,
+    error: row.error ?? undefined,
+    trace: row.trace ?? undefined,
+    createdAt: row.created_at,
+    startedAt: row.started_at ?? undefined,
+    deadlineAt: row.deadline_at,
+    overdue: row.overdue,
+    endedAt: row.ended_at ?? undefined,
+  };
+}
+
+/** The database's clock, by which leases, deadlines and grace times are measured. */
+export async function ledgerNow(ledger: Ledger): Promise<Date> {
+  const [row] = await ledger.query<{ now: Date }>('SELECT clock_timestamp() AS now', [], 'now');
+  if (!row) throw new RotorError('internal.bug', { what: 'the database has no time' });
+  return row.now;
+}

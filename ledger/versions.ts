@@ -1,0 +1,87 @@
+import type { Ledger } from './database.ts';
+
+/** A credential version's life. `discarded`: it never became current. `revoked`: refused in a real attempt since. */
+export type VersionState = 'pending' | 'current' | 'previous' | 'revoked' | 'discarded';
+
+export interface VersionChange {
+  readonly id: string;
+  readonly state: VersionState;
+  readonly identity?: string;
+  /** Keyed fingerprint of the secret, hexadecimal. */
+  readonly fingerprint?: string;
+}
+
+export interface CredentialVersion {
+  readonly id: string;
+  readonly policyUid: string;
+  readonly state: VersionState;
+  readonly identity: string;
+  readonly compromised: boolean;
+  readonly createdAt: Date;
+  readonly currentAt: Date | undefined;
+  readonly revokedAt: Date | undefined;
+}
+
+interface VersionRow {
+  id: string;
+  policy_uid: string;
+  state: VersionState;
+  identity: string;
+  compromised: boolean;
+  created_at: Date;
+  current_at: Date | null;
+  revoked_at: Date | null;
+}
+
+const COLUMNS = 'id, policy_uid, state, identity, compromised, created_at, current_at, revoked_at';
+
+/** Newest first. */
+export async function listVersions(
+  ledger: Ledger,
+  policyUid: string,
+  limit = 20,
+): Promise<readonly CredentialVersion[]> {
+  const rows = await ledger.query<VersionRow & Record<string, unknown>>(
+    `SELECT ${COLUMNS} FROM rotor.credential_versions WHERE policy_uid = $1 ORDER BY created_at DESC LIMIT $2`,
+    [policyUid, limit],
+  );
+  return rows.map(fromRow);
+}
+
+/** Every version that ever had this secret, whichever policy it belongs to. `fingerprint` is the keyed one. */
+export async function findVersionsByFingerprint(
+  ledger: Ledger,
+  fingerprint: Buffer,
+): Promise<readonly CredentialVersion[]> {
+  const rows = await ledger.query<VersionRow & Record<string, unknown>>(
+    `SELECT ${COLUMNS} FROM rotor.credential_versions WHERE fingerprint = $1 ORDER BY created_at DESC`,
+    [fingerprint],
+  );
+  return rows.map(fromRow);
+}
+
+/** Compromised is terminal: nothing ever goes back to such a version. */
+export async function isCompromised(ledger: Ledger, id: string): Promise<boolean> {
+  const rows = await ledger.query('SELECT FROM rotor.credential_versions WHERE id = $1 AND compromised', [
+    id,
+  ]);
+  return rows.length > 0;
+}
+
+/** Marks a version as leaked. */
+export async function markCompromised(ledger: Ledger, id: string): Promise<void> {
+  await ledger.query('UPDATE rotor.credential_versions SET compromised = true WHERE id = $1', [id]);
+}
+
+function fromRow(row: VersionRow): CredentialVersion {
+  return {
+    id: row.id,
+    policyUid: row.policy_uid,
+    state: row.state,
+    identity: row.identity,
+    compromised: row.compromised,
+    createdAt: row.created_at,
+    currentAt: row.current_at ?? undefined,
+    revokedAt: row.revoked_at ?? undefined,
+  };
+}

@@ -1,0 +1,70 @@
+import type { RotorError } from '../../core/errors.ts';
+import { backoffMs } from '../../core/retry.ts';
+import type { StepName } from './steps.ts';
+
+/** What the saga knows when a step fails. */
+export interface Situation {
+  readonly direction: 'forward' | 'back';
+  readonly step: StepName;
+  /** Failed attempts of this step, this one included. */
+  readonly failures: number;
+  /** How many credentials this rotation has made so far. */
+  readonly generations: number;
+  /** Nothing of the old credential has been killed yet. */
+  readonly mayTurnBack: boolean;
+  /** The old credential has leaked: nothing may go back to it. */
+  readonly oldCompromised: boolean;
+  readonly overdue: boolean;
+  readonly cancelled: boolean;
+  /** In [0, 1). */
+  readonly random: number;
+}
+
+export type Answer =
+  /** Another worker holds the rotation, or our lease is over: touch nothing more. */
+  | { readonly do: 'let-go' }
+  /** The same step again; what happened is probed first when in doubt. */
+  | { readonly do: 'retry'; readonly inMs: number; readonly inDoubt: boolean }
+  /** The provider refused this secret for good: make another one. */
+  | { readonly do: 'regenerate' }
+  | { readonly do: 'turn-back' }
+  | { readonly do: 'ask-human' };
+
+/** Attempts of one step before the saga changes its mind about it. */
+const ATTEMPTS = { beforeRevoke: 6, fromRevokeOn: 12, back: 12, generations: 3 } as const;
+const BACKOFF = { baseMs: 200, maxMs: 30_000 } as const;
+
+/** Decides how the saga goes on after a step failed. */
+export function answerTo(error: RotorError, situation: Situation): Answer {
+  if (['ledger.fenced', 'lease.expired', 'store.fenced'].includes(error.code)) return { do: 'let-go' };
+
+  const inMs = error.retryAfterMs ?? backoffMs(situation.failures, BACKOFF, situation.random);
+  const retry: Answer = { do: 'retry', inMs, inDoubt: error.kind === 'ambiguous' };
+  const worthRepeating = error.kind !== 'terminal';
+
+  if (situation.direction === 'back' || !situation.mayTurnBack) {
+    const most = situation.direction === 'back' ? ATTEMPTS.back : ATTEMPTS.fromRevokeOn;
+    return worthRepeating && situation.failures < most ? retry : { do: 'ask-human' };
+  }
+  if (error.code === 'rotation.needs-human') return { do: 'ask-human' };
+  const canTurnBack: Answer = situation.oldCompromised ? { do: 'ask-human' } : { do: 'turn-back' };
+  if (situation.overdue || situation.cancelled) return canTurnBack;
+  if (error.code === 'provider.rejects-generated' && situation.generations < ATTEMPTS.generations)
+    return { do: 'regenerate' };
+  return worthRepeating && situation.failures < ATTEMPTS.beforeRevoke ? retry : canTurnBack;
+}
+
+const UNDONE_BY_NOTHING: ReadonlySet<StepName> = new Set(['plan', 'verify', 'settle', 'revoke', 'prove']);
+
+/**
+ * The order in which touched steps are undone: backwards, and before the provider refuses the new credential again,
+ * `settle` waits until nobody uses it. Where the old secret was replaced in place, the provider goes first:
+ * consumers can only be moved back to a credential that is accepted again.
+ */
+export function undoOrder(touched: readonly StepName[], overlap: string): readonly StepName[] {
+  const backwards = [...touched].reverse().filter((step) => !UNDONE_BY_NOTHING.has(step));
+  if (!touched.includes('install')) return backwards;
+  const others = backwards.filter((step) => step !== 'install' && step !== 'generate');
+  if (overlap === 'none') return ['install', ...others, 'generate'];
+  return [...others, ...(touched.includes('deliver') ? (['settle'] as const) : []), 'install', 'generate'];
+}

@@ -1,0 +1,89 @@
+import type { JournalRow } from '../../ledger/journal.ts';
+import { isForwardOnly, STEPS, type StepName, stepIndex } from './steps.ts';
+
+/** Where a rotation stands, told by its journal alone. */
+export interface Position {
+  readonly direction: 'forward' | 'back';
+  /** The step that is open or was last; undefined before the first. */
+  readonly step: StepName | undefined;
+  /** `none`: nothing announced yet. `open`: announced, no outcome. `done`: outcome recorded, next not announced. */
+  readonly phase: 'none' | 'open' | 'done';
+  /** Failed attempts of the open step since it was announced. */
+  readonly failures: number;
+  /** How many times `generate` was announced. */
+  readonly generations: number;
+  /** Forward steps that were announced, in order: what a compensation has to look at. */
+  readonly touched: readonly StepName[];
+  /** Steps whose undoing is recorded. */
+  readonly undone: ReadonlySet<StepName>;
+  /** When the rotation turned back. */
+  readonly backSince: Date | undefined;
+  /** Forward outcomes by step, the latest one. */
+  readonly facts: ReadonlyMap<StepName, Readonly<Record<string, unknown>>>;
+  /** When the latest intent and outcome of a forward step were committed, by the database's clock. */
+  readonly announcedAt: ReadonlyMap<StepName, Date>;
+  readonly doneAt: ReadonlyMap<StepName, Date>;
+}
+
+/** Reads the position out of a journal. Announcing an earlier step again (a new attempt at `generate`) forgets what came after. */
+export function positionOf(journal: readonly JournalRow[]): Position {
+  let direction: Position['direction'] = 'forward';
+  let step: StepName | undefined;
+  let phase: Position['phase'] = 'none';
+  let failures = 0;
+  let generations = 0;
+  let backSince: Date | undefined;
+  const touched = new Set<StepName>();
+  const undone = new Set<StepName>();
+  const facts = new Map<StepName, Readonly<Record<string, unknown>>>();
+  const announcedAt = new Map<StepName, Date>();
+  const doneAt = new Map<StepName, Date>();
+
+  for (const row of journal) {
+    const name = row.step as StepName;
+    direction = row.direction;
+    step = name;
+    if (row.event === 'failed') {
+      failures += 1;
+      continue;
+    }
+    failures = 0;
+    phase = row.event === 'intent' ? 'open' : 'done';
+    if (row.direction === 'back') {
+      backSince ??= row.at;
+      if (row.event === 'done') undone.add(name);
+      continue;
+    }
+    if (row.event === 'intent') {
+      if (name === 'generate') generations += 1;
+      for (const later of STEPS.slice(stepIndex(name))) {
+        touched.delete(later);
+        facts.delete(later);
+        doneAt.delete(later);
+      }
+      touched.add(name);
+      announcedAt.set(name, row.at);
+    } else {
+      facts.set(name, row.facts);
+      doneAt.set(name, row.at);
+    }
+  }
+  return {
+    direction,
+    step,
+    phase,
+    failures,
+    generations,
+    touched: [...touched],
+    undone,
+    backSince,
+    facts,
+    announcedAt,
+    doneAt,
+  };
+}
+
+/** Whether the rotation may still turn back: nothing of the old credential has been killed. */
+export function mayTurnBack(position: Position): boolean {
+  return !position.touched.some(isForwardOnly);
+}

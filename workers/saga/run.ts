@@ -1,0 +1,412 @@
+import type { Call } from '../../core/call.ts';
+import type { Credential } from '../../core/credential.ts';
+import { asRotorError, RotorError } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
+import { retry } from '../../core/retry.ts';
+import { inSpan, stepDuration } from '../../core/telemetry.ts';
+import {
+  type JournalEntry,
+  type JournalRow,
+  recordTransition,
+  type Transition,
+} from '../../ledger/journal.ts';
+import { type Direction, ledgerNow, type Rotation, renewLease } from '../../ledger/rotations.ts';
+import { isCompromised, listVersions } from '../../ledger/versions.ts';
+import { steps } from '../steps/registry.ts';
+import { answerTo, undoOrder } from './answer.ts';
+import { type Done, fingerprintOf, readVersion, type StepContext, type Wait } from './context.ts';
+import type { RunOutcome, Saga } from './engine.ts';
+import type { Lease } from './lease.ts';
+import type { Parts } from './parts.ts';
+import { mayTurnBack, type Position, positionOf } from './position.ts';
+import type { RotationSpec } from './spec.ts';
+import { nextStep, type StepName } from './steps.ts';
+
+/** Waits up to this are slept through with the lease; longer ones give the worker slot back. */
+const SHORT_WAIT_MS = 1_000;
+const CALL_MS = 15_000;
+
+interface RunOptions {
+  readonly saga: Saga;
+  readonly rotation: Rotation<RotationSpec>;
+  readonly lease: Lease;
+  readonly log: Logger;
+  readonly journal: readonly JournalRow[];
+  readonly stop: AbortSignal | undefined;
+}
+
+type Change = Omit<Transition, 'rotationId' | 'epoch' | 'seq' | 'entries' | 'leaseMs'>;
+
+/** One worker's turn at one rotation, from a claim until it ends, waits or is handed over. */
+export class Run {
+  readonly #saga: Saga;
+  readonly #rotation: Rotation<RotationSpec>;
+  readonly #lease: Lease;
+  readonly #log: Logger;
+  readonly #stop: AbortSignal | undefined;
+  readonly #rows: JournalRow[];
+  readonly #credentials = new Map<string, Credential>();
+  #seq: number;
+  #position: Position;
+  #oldVersion: string | undefined;
+  #newVersion: string | undefined;
+  #cancel: boolean;
+  #overdue: boolean;
+  #error: RotorError | undefined;
+  #parts: Parts | undefined;
+  /** The effect of the open step may have happened: an earlier holder announced it, or an answer was lost. */
+  #inDoubt: boolean;
+
+  constructor({ saga, rotation, lease, log, journal, stop }: RunOptions) {
+    this.#saga = saga;
+    this.#rotation = rotation;
+    this.#lease = lease;
+    this.#log = log;
+    this.#stop = stop;
+    this.#rows = [...journal];
+    this.#seq = rotation.journalSeq;
+    this.#position = positionOf(this.#rows);
+    this.#oldVersion = rotation.oldVersion;
+    this.#newVersion = rotation.newVersion;
+    this.#cancel = rotation.cancelRequested;
+    this.#overdue = rotation.overdue;
+    this.#inDoubt = this.#position.phase === 'open';
+  }
+
+  async go(open: () => Parts): Promise<RunOutcome> {
+    const stopRenewing = this.#renewRegularly();
+    try {
+      try {
+        this.#parts = open();
+      } catch (thrown) {
+        return await this.#refuse(asRotorError(thrown, 'opening the parts of the policy'));
+      }
+      for (;;) {
+        this.#lease.assertHeld(this.#rotation.id);
+        const outcome = await this.#advance();
+        if (outcome) return outcome;
+      }
+    } finally {
+      stopRenewing();
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const credential of this.#credentials.values()) {
+      for (const secret of Object.values(credential.secrets)) secret.destroy();
+    }
+    this.#credentials.clear();
+    await this.#parts?.close();
+  }
+
+  /** One step further; an outcome when this turn is over. */
+  async #advance(): Promise<RunOutcome | undefined> {
+    const { direction, step, phase } = this.#position;
+    if (phase !== 'open') {
+      if (this.#stop?.aborted) return this.#handOver();
+      const next = direction === 'forward' ? this.#nextForward(step) : this.#nextBack();
+      if (!next) return this.#finish(direction === 'forward' ? 'done' : 'rolled-back');
+      await this.#announce(direction, next);
+      return undefined;
+    }
+    if (!step) throw new RotorError('internal.bug', { what: 'an open step without a name' });
+    const turningBack = direction === 'forward' && this.#shouldTurnBack();
+    if (turningBack) return this.#turnBack(turningBack);
+    return this.#attempt(direction, step);
+  }
+
+  #nextForward(step: StepName | undefined): StepName | undefined {
+    return step === undefined ? 'plan' : nextStep(step);
+  }
+
+  #nextBack(): StepName | undefined {
+    const { overlap } = this.#required().rotator.capabilities;
+    return undoOrder(this.#position.touched, overlap).find((step) => !this.#position.undone.has(step));
+  }
+
+  /** Cancelled or out of time, and still able to turn back. */
+  #shouldTurnBack(): RotorError | undefined {
+    if (!mayTurnBack(this.#position)) return undefined;
+    const name = `rotation ${this.#rotation.id}`;
+    if (this.#cancel) return new RotorError('rotation.cancelled', { what: `${name} was cancelled` });
+    if (!this.#overdue) return undefined;
+    const waiting = this.#rotation.waitReason ?? this.#rotation.error?.what;
+    return new RotorError('rotation.deadline', {
+      what: `${name} did not end within its deadline${waiting ? `; last: ${waiting}` : ''}`,
+    });
+  }
+
+  async #attempt(direction: Direction, step: StepName): Promise<RunOutcome | undefined> {
+    const attributes = { 'rotor.step': step, 'rotor.direction': direction };
+    const startedAt = this.#saga.clock.monotonicMs();
+    let result: Done | Wait;
+    try {
+      result = await inSpan('rotor.step', attributes, () => this.#perform(direction, step));
+      stepDuration.record((this.#saga.clock.monotonicMs() - startedAt) / 1_000, { step, direction });
+    } catch (thrown) {
+      return this.#failed(direction, step, asRotorError(thrown, `step ${step}`));
+    }
+    await this.#saga.faults.reach(`${direction}:${step}:performed`);
+    this.#lease.assertHeld(this.#rotation.id);
+    return 'waitMs' in result ? this.#wait(result) : this.#done(direction, step, result);
+  }
+
+  async #perform(direction: Direction, step: StepName): Promise<Done | Wait> {
+    const context = this.#context();
+    const does = steps[step];
+    if (direction === 'back') return does.undo ? does.undo(context) : { facts: {} };
+    if (this.#inDoubt && does.probe) {
+      const found = await does.probe(context);
+      if (found) return found;
+    }
+    return does.perform(context);
+  }
+
+  /** The outcome and the next step's intent share one commit. */
+  async #done(direction: Direction, step: StepName, done: Done): Promise<RunOutcome | undefined> {
+    if (done.oldVersion) this.#oldVersion = done.oldVersion;
+    const change: Change = {
+      ...(done.versions ? { versions: done.versions } : {}),
+      ...(done.oldVersion ? { oldVersion: done.oldVersion } : {}),
+    };
+    const entry: JournalEntry = { direction, step, event: 'done', facts: done.facts };
+    const audit = (done.audit ?? []).map((event) => ({ ...event, actor: `worker/${this.#saga.worker}` }));
+    this.#log.info({ step, direction }, direction === 'forward' ? 'step done' : 'step undone');
+    const next = direction === 'forward' ? nextStep(step) : undefined;
+    if (direction === 'forward' && !next) return this.#finish('done', [entry], { ...change, audit });
+    if (next && !this.#stop?.aborted && !this.#cancel && !this.#overdue) {
+      return this.#announce('forward', next, [entry], { ...change, audit });
+    }
+    await this.#record([entry], { ...change, audit });
+    await this.#saga.faults.reach(`${direction}:${step}:recorded`);
+    const turningBack = direction === 'forward' && this.#shouldTurnBack();
+    return turningBack ? this.#turnBack(turningBack) : undefined;
+  }
+
+  async #announce(
+    direction: Direction,
+    step: StepName,
+    before: readonly JournalEntry[] = [],
+    change: Change = {},
+  ): Promise<undefined> {
+    const announced = direction === 'forward' ? steps[step].announce?.(this.#context()) : undefined;
+    const entry: JournalEntry = { direction, step, event: 'intent', facts: announced?.facts ?? {} };
+    const versions = [...(change.versions ?? []), ...(announced?.versions ?? [])];
+    await this.#record([...before, entry], {
+      ...change,
+      step,
+      versions,
+      ...(announced ? { newVersion: announced.newVersion } : {}),
+    });
+    if (announced) this.#newVersion = announced.newVersion;
+    this.#inDoubt = false;
+    await this.#saga.faults.reach(`${direction}:${step}:announced`);
+  }
+
+  async #wait({ waitMs, reason }: Wait): Promise<RunOutcome | undefined> {
+    if (waitMs <= SHORT_WAIT_MS && !this.#stop?.aborted) {
+      await this.#saga.clock.sleep(waitMs);
+      return undefined;
+    }
+    return this.#park(waitMs, reason);
+  }
+
+  /** Lets the rotation go until its wake-up time; any worker may go on. */
+  async #park(
+    wakeInMs: number,
+    waitReason: string,
+    entries: readonly JournalEntry[] = [],
+  ): Promise<RunOutcome> {
+    await this.#record(entries, { state: 'waiting', wakeInMs: Math.ceil(wakeInMs), waitReason }, false);
+    return { state: 'waiting', wakeInMs };
+  }
+
+  async #handOver(): Promise<RunOutcome> {
+    await this.#park(0, 'handed over by a worker that was shut down');
+    return { state: 'let-go' };
+  }
+
+  async #failed(direction: Direction, step: StepName, error: RotorError): Promise<RunOutcome | undefined> {
+    this.#log.warn({ step, direction, err: error }, 'step failed');
+    if (this.#lease.remainingMs() === 0) throw error;
+    const situation = {
+      direction,
+      step,
+      failures: this.#position.failures + 1,
+      generations: this.#position.generations,
+      mayTurnBack: mayTurnBack(this.#position),
+      oldCompromised:
+        this.#oldVersion !== undefined && (await isCompromised(this.#saga.ledger, this.#oldVersion)),
+      overdue: this.#overdue,
+      cancelled: this.#cancel,
+      random: this.#saga.random.int(1_000) / 1_000,
+    };
+    const answer = answerTo(error, situation);
+    const entry: JournalEntry = { direction, step, event: 'failed', facts: { ...error.toJSON() } };
+    switch (answer.do) {
+      case 'let-go':
+        throw error;
+      case 'retry':
+        this.#inDoubt ||= answer.inDoubt;
+        if (answer.inMs > SHORT_WAIT_MS || this.#stop?.aborted)
+          return this.#park(answer.inMs, error.message, [entry]);
+        await this.#record([entry], { error: error.toJSON() });
+        await this.#saga.clock.sleep(answer.inMs);
+        return undefined;
+      case 'regenerate':
+        return this.#regenerate(entry);
+      case 'turn-back':
+        return this.#turnBack(error, [entry]);
+      case 'ask-human':
+        return this.#askHuman(error, [entry]);
+    }
+  }
+
+  /** The provider refuses this secret for good: make sure that it was not applied, forget it, make another. */
+  async #regenerate(entry: JournalEntry): Promise<undefined> {
+    const context = this.#context();
+    await steps.install.undo?.(context);
+    const forgotten = (await steps.generate.undo?.(context)) as Done;
+    return this.#announce('forward', 'generate', [entry], { versions: forgotten.versions ?? [] });
+  }
+
+  async #turnBack(error: RotorError, entries: readonly JournalEntry[] = []): Promise<RunOutcome | undefined> {
+    this.#error = error;
+    this.#position = { ...this.#position, direction: 'back', phase: 'none' };
+    const change: Change = { direction: 'back', error: error.toJSON() };
+    const next = this.#nextBack();
+    if (!next) return this.#finish('rolled-back', entries, change);
+    this.#log.warn({ err: error }, 'turning back');
+    return this.#announce('back', next, entries, change);
+  }
+
+  async #askHuman(error: RotorError, entries: readonly JournalEntry[]): Promise<RunOutcome> {
+    const hint = `${error.hint} Then settle it with: rotor resume rotation/${this.#rotation.id}`;
+    const told = error.hint.includes('rotor resume') ? error.toJSON() : { ...error.toJSON(), hint };
+    return this.#finish('needs-human', entries, { error: told });
+  }
+
+  /** The policy can't be opened at all: nothing to undo yet, or nothing that this worker could do. */
+  async #refuse(error: RotorError): Promise<RunOutcome> {
+    if (this.#position.touched.length === 0)
+      return this.#finish('rolled-back', [], { error: error.toJSON() });
+    return this.#askHuman(error, []);
+  }
+
+  async #finish(
+    state: 'done' | 'rolled-back' | 'needs-human',
+    entries: readonly JournalEntry[] = [],
+    change: Change = {},
+  ): Promise<RunOutcome> {
+    const error = this.#error ?? undefined;
+    const detail = {
+      policy: this.#rotation.policy,
+      version: this.#newVersion ?? null,
+      ...(change.error || error ? { code: change.error?.code ?? error?.code } : {}),
+    };
+    const ended = {
+      actor: `worker/${this.#saga.worker}`,
+      action: `rotation.${state}`,
+      subject: `rotation/${this.#rotation.id}`,
+      detail,
+    };
+    await this.#record(
+      entries,
+      {
+        ...(state === 'done' ? { error: null } : {}),
+        ...change,
+        state,
+        audit: [...(change.audit ?? []), ended],
+      },
+      false,
+    );
+    const last = entries.at(-1);
+    await this.#saga.faults.reach(last ? `${last.direction}:${last.step}:recorded` : `end:${state}:recorded`);
+    this.#log.info({ state }, 'rotation ended');
+    return { state };
+  }
+
+  /** Commits one transition; a lost answer is repeated, which changes nothing the second time. */
+  async #record(entries: readonly JournalEntry[], change: Change, keep = true): Promise<void> {
+    this.#lease.assertHeld(this.#rotation.id);
+    const askedAt = this.#saga.clock.monotonicMs();
+    const transition: Transition = {
+      ...change,
+      rotationId: this.#rotation.id,
+      epoch: this.#rotation.epoch,
+      seq: this.#seq,
+      entries,
+      ...(keep ? { leaseMs: this.#lease.ms } : {}),
+    };
+    const flags = await retry(() => recordTransition(this.#saga.ledger, transition), {
+      attempts: 1_000,
+      baseMs: 20,
+      maxMs: 500,
+      deadline: this.#lease.deadline(),
+      clock: this.#saga.clock,
+    });
+    if (keep) this.#lease.renewed(askedAt);
+    this.#cancel = flags.cancel;
+    this.#overdue = flags.overdue;
+    for (const entry of entries) {
+      this.#seq += 1;
+      this.#rows.push({ ...entry, seq: this.#seq, at: flags.recordedAt, epoch: this.#rotation.epoch });
+    }
+    if (entries.length > 0) this.#position = positionOf(this.#rows);
+  }
+
+  #renewRegularly(): () => void {
+    const { ledger, clock } = this.#saga;
+    const renew = async () => {
+      const askedAt = clock.monotonicMs();
+      const held = await renewLease(ledger, this.#rotation.id, this.#rotation.epoch, this.#lease.ms).catch(
+        () => undefined,
+      );
+      if (held === true) this.#lease.renewed(askedAt);
+      if (held === false) this.#lease.lose();
+    };
+    const timer = setInterval(() => void renew(), this.#lease.ms / 3);
+    timer.unref();
+    return () => clearInterval(timer);
+  }
+
+  #required(): Parts {
+    if (!this.#parts) throw new RotorError('internal.bug', { what: 'the parts of the policy are not open' });
+    return this.#parts;
+  }
+
+  #context(): StepContext {
+    const { ledger, clock, random, fingerprintKey } = this.#saga;
+    const run = this;
+    const call = (ms = CALL_MS): Call => ({
+      deadline: this.#lease.deadline().within(ms, clock),
+      fence: this.#rotation.epoch,
+      clock,
+      random,
+      log: this.#log,
+    });
+    const credential = async (context: StepContext, id: string) => {
+      const known = this.#credentials.get(id) ?? (await readVersion(context, id));
+      this.#credentials.set(id, known);
+      return known;
+    };
+    const context: StepContext = {
+      rotation: this.#rotation,
+      spec: this.#rotation.spec,
+      parts: this.#required(),
+      get position() {
+        return run.#position;
+      },
+      call,
+      oldVersion: this.#oldVersion,
+      newVersion: this.#newVersion,
+      oldCredential: async () => (this.#oldVersion ? credential(context, this.#oldVersion) : undefined),
+      newCredential: async () => credential(context, this.#newVersion ?? ''),
+      now: () => ledgerNow(ledger),
+      versions: () => listVersions(ledger, this.#rotation.policyUid),
+      fingerprint: (made) => fingerprintOf(made, context, fingerprintKey),
+      newId: () => random.uuid(),
+    };
+    return context;
+  }
+}

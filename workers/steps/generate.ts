@@ -1,0 +1,52 @@
+import { type Credential, decodeCredential, encodeCredential } from '../../core/credential.ts';
+import { RotorError } from '../../core/errors.ts';
+import type { Done, Step, StepContext } from '../saga/context.ts';
+
+/** Makes the new credential and stages it in the store as pending. The ledger knows its id before it exists. */
+export const generate: Step = {
+  announce(context) {
+    const id = context.newId();
+    return { facts: { version: id }, newVersion: id, versions: [{ id, state: 'pending' }] };
+  },
+
+  async probe(context): Promise<Done | undefined> {
+    const id = required(context);
+    const found = await context.parts.store.read(context.call(), context.spec.store.path, { versionId: id });
+    return found && outcome(context, decodeCredential(id, found.document, context.parts.rotator.format));
+  },
+
+  async perform(context): Promise<Done> {
+    const id = required(context);
+    const { store, rotator } = context.parts;
+    const { path } = context.spec.store;
+    const credential = await rotator.generate(context.call(), id, await context.oldCredential());
+    const document = encodeCredential(credential);
+    await store.stage(context.call(), path, id, document);
+    const staged = await store.read(context.call(), path, 'pending');
+    if (staged?.versionId !== id || !staged.document.equals(document)) {
+      throw new RotorError('store.conflict', { what: `the staged version can't be read back at ${path}` });
+    }
+    return outcome(context, credential);
+  },
+
+  async undo(context): Promise<Done> {
+    const id = required(context);
+    const { store } = context.parts;
+    const { path } = context.spec.store;
+    const current = await store.read(context.call(), path, 'current');
+    // A first credential has no earlier one to go back to: the store keeps it, and the ledger knows it is dead.
+    if (current?.versionId !== id) await store.discard(context.call(), path, id);
+    return { facts: { discarded: id }, versions: [{ id, state: 'discarded' }] };
+  },
+};
+
+function outcome(context: StepContext, credential: Credential): Done {
+  const { versionId: id, identity } = credential;
+  const fingerprint = context.fingerprint(credential);
+  return { facts: { version: id, identity }, versions: [{ id, state: 'pending', identity, fingerprint }] };
+}
+
+function required(context: StepContext): string {
+  if (context.newVersion) return context.newVersion;
+  throw new RotorError('internal.bug', { what: `rotation ${context.rotation.id} has no announced version` });
+}

@@ -1,0 +1,53 @@
+import { RotorError } from '../../core/errors.ts';
+import type { Done, Step, StepContext } from '../saga/context.ts';
+import { deliverEverywhere } from './deliver.ts';
+
+/** Tries the old credential (must be refused) and the new one (must be accepted). Only now is it called revoked. */
+export const prove: Step = {
+  async perform(context): Promise<Done> {
+    const { rotator } = context.parts;
+    const fresh = await context.newCredential();
+    const old = await context.oldCredential();
+    // Somebody may have written the target since; consumers must not find a dead credential there.
+    const { facts: delivered } = await deliverEverywhere(context, fresh);
+    if (rotator.capabilities.overlap === 'no-provider') {
+      return { facts: { ...delivered, skipped: 'nobody checks this value' }, versions: revoked(context) };
+    }
+    const newAccepted = await accepted(context, fresh);
+    if (!newAccepted) {
+      // A replica that lagged when it was promoted brings the old state back: install again, then look again.
+      await rotator.install(context.call(), fresh, old);
+      throw failed(`the new credential of ${fresh.identity} was refused; it was installed again`);
+    }
+    if (!old) return { facts: { ...delivered, newAccepted } };
+    if (await accepted(context, old)) {
+      const since = context.position.doneAt.get('install') ?? (await context.now());
+      await rotator.revoke(context.call(), old, fresh, since);
+      throw failed(`the old credential of ${old.identity} was still accepted; it was revoked again`);
+    }
+    const facts = { ...delivered, oldRefused: true, newAccepted, at: (await context.now()).toISOString() };
+    const audit = [
+      {
+        action: 'credential.revoked',
+        subject: `credential/${old.versionId}`,
+        detail: { identity: old.identity },
+      },
+    ];
+    return { facts, versions: revoked(context), audit };
+  },
+};
+
+async function accepted(
+  context: StepContext,
+  credential: Parameters<StepContext['fingerprint']>[0],
+): Promise<boolean> {
+  return (await context.parts.rotator.attempt(context.call(), credential)) === 'accepted';
+}
+
+function revoked(context: StepContext) {
+  return context.oldVersion ? [{ id: context.oldVersion, state: 'revoked' as const }] : [];
+}
+
+function failed(what: string): RotorError {
+  return new RotorError('provider.proof-failed', { what, kind: 'retryable' });
+}

@@ -1,0 +1,48 @@
+import { RotorError } from '../../core/errors.ts';
+import type { VersionChange } from '../../ledger/versions.ts';
+import type { Done, Step, StepContext } from '../saga/context.ts';
+
+/** The pending version becomes current in the store, the current one previous. */
+export const publish: Step = {
+  async probe(context): Promise<Done | undefined> {
+    const current = await context.parts.store.read(context.call(), context.spec.store.path, 'current');
+    return current?.versionId === context.newVersion ? published(context) : undefined;
+  },
+
+  async perform(context): Promise<Done> {
+    const id = context.newVersion as string;
+    const { store } = context.parts;
+    const { path } = context.spec.store;
+    const before = context.position.facts.get('plan')?.storeCurrent as string | null;
+    await store.promote(context.call(), path, id, before ?? undefined);
+    const current = await store.read(context.call(), path, 'current');
+    if (current?.versionId === id) return published(context);
+    throw new RotorError('store.conflict', {
+      what: `the store at ${path} does not show the new version as current`,
+    });
+  },
+
+  async undo(context): Promise<Done> {
+    const { store } = context.parts;
+    const { path } = context.spec.store;
+    const { oldVersion: old, newVersion } = context;
+    const id = newVersion as string;
+    const current = await store.read(context.call(), path, 'current');
+    if (!old || current?.versionId !== id) return { facts: { current: current?.versionId ?? null } };
+    await store.promote(context.call(), path, old, id);
+    return {
+      facts: { current: old },
+      versions: [
+        { id: old, state: 'current' },
+        { id, state: 'pending' },
+      ],
+    };
+  },
+};
+
+function published(context: StepContext): Done {
+  const id = context.newVersion as string;
+  const versions: VersionChange[] = [{ id, state: 'current' }];
+  if (context.oldVersion) versions.push({ id: context.oldVersion, state: 'previous' });
+  return { facts: { current: id }, versions };
+}

@@ -1,0 +1,63 @@
+import type { Credential } from '../../core/credential.ts';
+import { formatDuration } from '../../core/duration.ts';
+import { RotorError } from '../../core/errors.ts';
+import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
+
+/** Waits for evidence that the old credential is unused, at least the grace time. */
+export const settle: Step = {
+  async perform(context): Promise<Done | Wait> {
+    const old = await context.oldCredential();
+    if (!old) return { facts: { skipped: 'there was no earlier credential' } };
+    const { graceMs, evidence } = context.spec.settle;
+    const begun = context.position.announcedAt.get('settle') ?? (await context.now());
+    const elapsed = (await context.now()).getTime() - begun.getTime();
+    if (elapsed < graceMs) {
+      return { waitMs: graceMs - elapsed, reason: `grace time: ${formatDuration(graceMs - elapsed)} left` };
+    }
+    const { overlap } = context.parts.rotator.capabilities;
+    if (overlap === 'no-provider') return { facts: { skipped: 'nobody checks this value' } };
+    if (overlap === 'none') return { facts: { skipped: 'the old secret was replaced in place' } };
+    if (evidence === 'time-only')
+      return { facts: { evidence: 'time-only', note: 'nobody looked whether the old one is unused' } };
+    return waitUntilUnused(context, old, 'the old credential', elapsed - graceMs, (clients) => {
+      const { onTimeout, timeoutMs } = context.spec.settle;
+      const what = `the old credential ${old.identity} is still used ${formatDuration(timeoutMs)} after the rollout by ${clients}`;
+      if (onTimeout === 'roll-back') throw new RotorError('settle.still-used', { what });
+      throw new RotorError('rotation.needs-human', {
+        what: `${what}; both credentials are valid`,
+        hint: `End or reload the named clients, then \`rotor resume rotation/${context.rotation.id}\`.`,
+      });
+    });
+  },
+
+  /** Before the new credential is taken away again: consumers have moved back, their last sessions may still end. */
+  async undo(context): Promise<Done | Wait> {
+    const { overlap } = context.parts.rotator.capabilities;
+    if (!context.oldVersion || overlap === 'no-provider' || overlap === 'none') return { facts: {} };
+    const pending = await context.newCredential();
+    const begun = context.position.backSince ?? (await context.now());
+    const elapsed = (await context.now()).getTime() - begun.getTime();
+    return waitUntilUnused(context, pending, 'the new credential', elapsed, (clients) => ({
+      facts: { evidence: 'sessions', remaining: clients },
+    }));
+  },
+};
+
+async function waitUntilUnused(
+  context: StepContext,
+  credential: Credential,
+  name: string,
+  elapsedMs: number,
+  onTimeout: (clients: string) => Done,
+): Promise<Done | Wait> {
+  const { timeoutMs } = context.spec.settle;
+  const usage = await context.parts.rotator.usage(context.call(), credential, await context.now());
+  if (usage.sessions === 0) return { facts: { evidence: 'sessions', sessions: 0 } };
+  const seen =
+    usage.sessions === undefined ? 'sessions that the admin role may not see' : `${usage.sessions} sessions`;
+  const clients = [seen, ...usage.clients].join('; ');
+  if (elapsedMs >= timeoutMs) return onTimeout(clients);
+  // Often enough that a rotation isn't held up, rarely enough that nobody notices: a tenth of what has passed.
+  const waitMs = Math.min(5_000, Math.max(100, elapsedMs / 10), timeoutMs - elapsedMs + 1);
+  return { waitMs, reason: `${name} ${credential.identity} is still used by ${clients}` };
+}
