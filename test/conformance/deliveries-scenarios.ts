@@ -1,0 +1,45 @@
+import { chmod, lstat, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DeliverySession } from '../../workers/deliveries/delivery.ts';
+import { fileDelivery } from '../../workers/deliveries/file/delivery.ts';
+
+/** What the kit needs of a delivery: one fresh target, looked at and disturbed the way consumers and people do. */
+export interface DeliveryScenario {
+  readonly session: DeliverySession;
+  /** What a consumer reads there now; undefined when nothing is there. */
+  read(): Promise<Buffer | undefined>;
+  /** Changes what is there by hand. */
+  tamper(): Promise<void>;
+  /** A session whose target can't be written. */
+  readonly unreachable: DeliverySession;
+}
+
+/** One entry per registered delivery and mode, by kind. A delivery without one fails the suite. */
+export const deliveryScenarios: Readonly<
+  Record<string, Readonly<Record<string, () => Promise<DeliveryScenario>>>>
+> = {
+  file: {
+    json: () => file({ format: 'json' }),
+    env: () => file({ format: 'env', mode: '0640' }),
+    raw: () => file({ format: 'raw', field: 'password', mode: '0400' }),
+    template: () =>
+      file({ format: 'template', template: 'u={{username}} p={{password|url}} v={{versionId}}\n' }),
+  },
+};
+
+async function file(options: object): Promise<DeliveryScenario> {
+  const path = join(await mkdtemp(join(tmpdir(), 'rotor-delivery-')), 'db.secret');
+  const open = (at: string) => fileDelivery.open(fileDelivery.spec.parse({ path: at, ...options }));
+  return {
+    session: open(path),
+    read: () => readFile(path).catch(() => undefined),
+    tamper: async () => {
+      const { mode } = await lstat(path);
+      await chmod(path, 0o600);
+      await writeFile(path, 'edited by hand');
+      await chmod(path, mode);
+    },
+    unreachable: open('/nowhere/at/all/db.secret'),
+  };
+}
