@@ -1,0 +1,101 @@
+import { inspect } from 'node:util';
+import { expect, test } from 'vitest';
+import type { Call } from '../../core/call.ts';
+import { systemClock } from '../../core/clock.ts';
+import type { Credential } from '../../core/credential.ts';
+import { silentLog } from '../../core/log.ts';
+import { cryptoRandom } from '../../core/random.ts';
+import { Deadline } from '../../core/retry.ts';
+import { SecretValue } from '../../core/secret.ts';
+import { rollouts } from '../../workers/rollouts/registry.ts';
+import { rolloutScenarios } from './rollouts-scenarios.ts';
+
+const registered = rollouts({ allowedCommands: [] }).map(({ kind }) => kind);
+const call = (ms = 30_000): Call => ({
+  deadline: Deadline.after(ms),
+  fence: 1n,
+  clock: systemClock,
+  random: cryptoRandom,
+  log: silentLog,
+});
+const version = (versionId: string): Credential => ({
+  versionId,
+  identity: 'app',
+  fields: { username: 'app' },
+  secrets: { password: SecretValue.of('marker') },
+});
+
+test('every registered rollout has a scenario here, and every scenario a rollout', () => {
+  expect(Object.keys(rolloutScenarios).sort()).toEqual([...registered].sort());
+});
+
+for (const [kind, modes] of Object.entries(rolloutScenarios)) {
+  for (const [mode, fresh] of Object.entries(modes)) {
+    test(`${kind} ${mode}: a healthy consumer moves, moves again, and moves back, each time with a proof`, async () => {
+      const { session, proves, deliver, running } = await fresh();
+      await session.plan(call());
+      for (const versionId of ['v1', 'v1', 'v0']) {
+        await deliver(versionId);
+        const proof = await session.move(call(), version(versionId));
+        expect(proof).toMatchObject({ consumer: 'shop', healthy: true });
+        expect(proof.version).toBe(proves === 'nothing' ? 'acknowledged' : proves);
+        expect(proof.detail).toMatch(proves === 'nothing' ? /not observed.*reads the file/ : /./);
+        expect(inspect(proof)).not.toContain('marker');
+        expect(await running()).toBe(versionId);
+      }
+    });
+
+    test(`${kind} ${mode}: an ill consumer is refused by plan, and not proven by move`, async ({ skip }) => {
+      const { session, proves, breakDown } = await fresh();
+      if (proves === 'nothing') skip('this rollout sees no health, and says so in its proof');
+      await breakDown('health');
+      for (const attempt of [() => session.plan(call()), () => session.move(call(), version('v0'))]) {
+        const error = await attempt().catch((thrown: unknown) => thrown);
+        expect(error).toMatchObject({ code: 'rollout.unhealthy', kind: 'terminal' });
+        expect(inspect(error, { depth: 9 })).not.toContain('marker');
+      }
+    });
+
+    test(`${kind} ${mode}: a consumer that still runs the other version is not proven`, async ({ skip }) => {
+      const { session, proves, deliver } = await fresh();
+      if (proves === 'nothing') skip('this rollout sees no version, and says so in its proof');
+      await deliver('v1');
+      const moving = session.move(call(), version('v2'));
+      await expect(moving).rejects.toMatchObject({ code: 'rollout.unhealthy', kind: 'terminal' });
+    });
+
+    test(`${kind} ${mode}: a refused reload is retryable, and nothing has moved`, async ({ skip }) => {
+      const { session, proves, deliver, running, breakDown } = await fresh();
+      if (proves === 'nothing') skip('this rollout reloads nothing');
+      await breakDown('refuses');
+      await deliver('v1');
+      const moving = session.move(call(), version('v1'));
+      await expect(moving).rejects.toMatchObject({ code: 'rollout.reload-failed', kind: 'retryable' });
+      expect(await running()).toBe('v0');
+    });
+
+    test(`${kind} ${mode}: without time left nothing is reloaded`, async ({ skip }) => {
+      const { session, proves, deliver, running } = await fresh();
+      if (proves === 'nothing') skip('this rollout reloads nothing');
+      await deliver('v1');
+      await expect(session.move(call(0), version('v1'))).rejects.toMatchObject({ code: 'call.timeout' });
+      expect(await running()).toBe('v0');
+    });
+
+    test(`${kind} ${mode}: a command that the operator didn't allow is never run`, async ({ skip }) => {
+      const { withoutCommands, deliver, running } = await fresh();
+      if (!withoutCommands) return skip('this mode runs no command');
+      await deliver('v1');
+      for (const attempt of [
+        () => withoutCommands.plan(call()),
+        () => withoutCommands.move(call(), version('v1')),
+      ]) {
+        await expect(attempt()).rejects.toMatchObject({
+          code: 'rollout.command-not-allowed',
+          kind: 'terminal',
+        });
+      }
+      expect(await running()).toBe('v0');
+    });
+  }
+}
