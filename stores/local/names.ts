@@ -11,11 +11,11 @@ const MAX_PATH = 200;
  */
 export function folderOf(root: string, path: string): string {
   const valid =
-    path.length <= MAX_PATH && path.split('/').every((part) => /^[A-Za-z0-9_][\w.-]*$/.test(part));
+    path.length <= MAX_PATH && path.split('/').every((part) => /^[\w.-]*[\w-][\w.-]*$/.test(part));
   if (!valid) {
     throw new RotorError('manifest.invalid', {
       what: `store path ${JSON.stringify(path.slice(0, MAX_PATH))} is not usable in a local store`,
-      hint: `Use at most ${MAX_PATH} letters, digits, "_", "-" and ".", in parts split by "/" that start with no "." or "-".`,
+      hint: `Use at most ${MAX_PATH} letters, digits, "_", "-" and ".", in parts split by "/" that aren't "." or "..".`,
     });
   }
   return join(root, path.replaceAll('/', '~'));
