@@ -49,6 +49,11 @@ test('changing any character of a sealed value is noticed and nothing of it is q
   );
 });
 
+test('bytes that are no text are refused instead of being sealed as something else', () => {
+  const attempt = () => seal(Keyring.generate(), SecretValue.of(Buffer.from([0xff, 0xfe])), context);
+  expect(attempt).toThrow(expect.objectContaining({ code: 'internal.bug' }));
+});
+
 test('the same secret never seals to the same text twice', () => {
   const keyring = Keyring.generate();
   const made = new Set(Array.from({ length: 100 }, () => seal(keyring, SecretValue.of('same'), context)));

@@ -10,15 +10,22 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
 /**
- * Encrypts `plaintext` under a data key of its own, which the keyring's active key wraps.
+ * Encrypts `plaintext` (UTF-8 text; encode bytes as base64 first) under a data key of its own, which the keyring's active key wraps.
  * @param context what the value is for (purpose, path or policy, version id): opening needs the same words in the
  *   same order, so a sealed value that is moved or exchanged doesn't open
  * @returns `rotor1.<key id>.<wrapped data key>.<nonce>.<ciphertext and tag>`, base64url: fits JSON, a column, a line
+ * @throws RotorError `internal.bug` when the value isn't text
  */
 export function seal(keyring: Keyring, plaintext: SecretValue, context: readonly string[]): string {
   const dataKey = newKey();
   const clear = Buffer.from(plaintext.reveal());
   try {
+    // `reveal` is UTF-8: bytes that aren't text would come back as others, unnoticed until they are needed.
+    if (!SecretValue.of(clear).equals(plaintext)) {
+      throw new RotorError('internal.bug', {
+        what: `sealing ${context.join(' ')}: the value is not UTF-8 text`,
+      });
+    }
     const nonce = randomBytes(NONCE_BYTES);
     const cipher = createCipheriv(CIPHER, dataKey, nonce).setAAD(bind(context));
     const body = Buffer.concat([cipher.update(clear), cipher.final(), cipher.getAuthTag()]);
