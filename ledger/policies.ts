@@ -39,7 +39,7 @@ export async function applyPolicy(
      written AS (
        INSERT INTO rotor.policies AS p (uid, namespace, name, spec) VALUES ($1, $2, $3, $4)
        ON CONFLICT (namespace, name) DO UPDATE
-          SET spec = excluded.spec, updated_at = clock_timestamp(),
+          SET spec = excluded.spec, replan = true, updated_at = clock_timestamp(),
               generation = p.generation + CASE WHEN p.spec = excluded.spec THEN 0 ELSE 1 END
        RETURNING uid)
      SELECT w.uid, CASE WHEN b.uid IS NULL THEN 'created' WHEN b.spec = $4::jsonb THEN 'unchanged' ELSE 'changed' END AS applied
@@ -72,7 +72,7 @@ export async function listPolicies<Spec>(ledger: Ledger, limit = 1_000): Promise
 /** Pauses or resumes a policy, or all of them (`policy` undefined). @returns how many changed */
 export async function setPaused(ledger: Ledger, paused: boolean, policy?: string): Promise<number> {
   const rows = await ledger.query(
-    `UPDATE rotor.policies SET paused = $1, updated_at = clock_timestamp()
+    `UPDATE rotor.policies SET paused = $1, replan = true, updated_at = clock_timestamp()
       WHERE paused <> $1 AND ($2::text IS NULL OR namespace || '/' || name = $2) RETURNING uid`,
     [paused, policy ?? null],
   );
@@ -97,6 +97,19 @@ export async function lockDuePolicies<Spec>(
   return rows.map((row) => fromRow(row) as Policy<Spec>);
 }
 
+/** Policies whose place in the due index must be computed anew, each handed to one scheduler only. */
+export async function lockPoliciesToReplan<Spec>(
+  ledger: Ledger,
+  limit: number,
+): Promise<readonly Policy<Spec>[]> {
+  const rows = await ledger.query<PolicyRow & Record<string, unknown>>(
+    'SELECT * FROM rotor.policies WHERE replan LIMIT $1 FOR UPDATE SKIP LOCKED',
+    [limit],
+    'lock-replan',
+  );
+  return rows.map((row) => fromRow(row) as Policy<Spec>);
+}
+
 /** Puts a policy at its next place in the due index (undefined: never). */
 export async function setDue(
   ledger: Ledger,
@@ -105,7 +118,7 @@ export async function setDue(
   reason: string,
 ): Promise<void> {
   await ledger.query(
-    'UPDATE rotor.policies SET next_due_at = $2, due_reason = $3 WHERE uid = $1',
+    'UPDATE rotor.policies SET next_due_at = $2, due_reason = $3, replan = false WHERE uid = $1',
     [uid, at ?? null, reason],
     'set-due',
   );
@@ -119,14 +132,6 @@ export async function dueLagSeconds(ledger: Ledger, now: Date): Promise<number> 
     [now],
   );
   return row?.lag ?? 0;
-}
-
-/** When the current credential became current, for its age and for schedules anchored on it. */
-export async function setLastRotated(ledger: Ledger, uid: string, at: Date): Promise<void> {
-  await ledger.query(
-    'UPDATE rotor.policies SET last_rotated_at = greatest(last_rotated_at, $2) WHERE uid = $1',
-    [uid, at],
-  );
 }
 
 function fromRow(row: PolicyRow): Policy {

@@ -115,18 +115,17 @@ export async function createRotation(ledger: Ledger, rotation: NewRotation): Pro
 
 /**
  * Takes hold of a rotation for `leaseMs`: a new epoch, after which every write of an earlier holder is refused.
- * @returns undefined when it is held, ended, not to be woken yet, or its provider has `limit` rotations running
+ * @returns undefined when it is held, ended, not to be woken yet, or its provider is at its limit (`maxConcurrent` of the spec)
  */
 export async function claimRotation<Spec>(
   ledger: Ledger,
   id: string,
   worker: string,
   leaseMs: number,
-  limit?: number,
 ): Promise<Rotation<Spec> | undefined> {
   const rows = await ledger.query<RotationRow>(
-    'SELECT *, deadline_at < clock_timestamp() AS overdue FROM rotor.claim($1, $2, $3, $4)',
-    [id, worker, leaseMs, limit ?? null],
+    'SELECT *, deadline_at < clock_timestamp() AS overdue FROM rotor.claim($1, $2, $3)',
+    [id, worker, leaseMs],
     'claim',
   );
   return rows[0] && (fromRow(rows[0]) as Rotation<Spec>);

@@ -24,6 +24,8 @@ CREATE TABLE rotor.policies (
   paused          boolean NOT NULL DEFAULT false,
   next_due_at     timestamptz,
   due_reason      text,
+  -- Something changed that decides when it is due: the scheduler's next tick computes next_due_at anew.
+  replan          boolean NOT NULL DEFAULT true,
   last_rotated_at timestamptz,
   created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -32,6 +34,8 @@ CREATE TABLE rotor.policies (
 
 -- The due index: a scheduler's tick reads only what is due, however many policies there are.
 CREATE INDEX policies_due ON rotor.policies (next_due_at) WHERE next_due_at IS NOT NULL AND NOT paused;
+
+CREATE INDEX policies_replan ON rotor.policies (uid) WHERE replan;
 
 CREATE TABLE rotor.rotations (
   id               uuid PRIMARY KEY,
@@ -127,23 +131,22 @@ CREATE TABLE rotor.tokens (
 );
 
 -- Takes hold of a rotation: a new epoch, a lease by the database's clock. Refused (no row) while another worker's
--- lease lasts, before its wake-up time, after its end, or while its provider has p_limit rotations running.
-CREATE FUNCTION rotor.claim(p_id uuid, p_worker text, p_lease_ms integer, p_limit integer)
+-- lease lasts, before its wake-up time, after its end, or while its provider runs as many rotations as it may.
+CREATE FUNCTION rotor.claim(p_id uuid, p_worker text, p_lease_ms integer)
 RETURNS SETOF rotor.rotations LANGUAGE plpgsql AS $$
 DECLARE
   v_provider text;
+  v_limit integer;
 BEGIN
-  IF p_limit IS NOT NULL THEN
-    SELECT provider INTO v_provider FROM rotor.rotations WHERE id = p_id;
-    IF v_provider IS NOT NULL THEN
-      PERFORM pg_advisory_xact_lock(hashtextextended('rotor.provider:' || v_provider, 0));
-      IF (SELECT count(*) FROM rotor.rotations
-           WHERE provider = v_provider AND state = 'running' AND lease_until > clock_timestamp()) >= p_limit THEN
-        UPDATE rotor.rotations
-           SET wake_at = clock_timestamp() + interval '1 second', wait_reason = 'provider is at its concurrency limit'
-         WHERE id = p_id AND state IN ('queued', 'waiting');
-        RETURN;
-      END IF;
+  SELECT provider, (spec ->> 'maxConcurrent')::integer INTO v_provider, v_limit FROM rotor.rotations WHERE id = p_id;
+  IF v_provider IS NOT NULL AND v_limit IS NOT NULL THEN
+    PERFORM pg_advisory_xact_lock(hashtextextended('rotor.provider:' || v_provider, 0));
+    IF (SELECT count(*) FROM rotor.rotations
+         WHERE provider = v_provider AND state = 'running' AND lease_until > clock_timestamp() AND id <> p_id) >= v_limit THEN
+      UPDATE rotor.rotations
+         SET wake_at = clock_timestamp() + interval '1 second', wait_reason = 'its provider is at maxConcurrent'
+       WHERE id = p_id AND state IN ('queued', 'waiting');
+      RETURN;
     END IF;
   END IF;
   RETURN QUERY
@@ -200,6 +203,13 @@ BEGIN
       outcome := 'fenced';
     END IF;
     RETURN;
+  END IF;
+
+  IF p_patch ->> 'state' IN ('done', 'rolled-back') THEN
+    UPDATE rotor.policies
+       SET replan = true,
+           last_rotated_at = CASE WHEN p_patch ->> 'state' = 'done' THEN recorded_at ELSE last_rotated_at END
+     WHERE uid = v_policy;
   END IF;
 
   INSERT INTO rotor.journal (rotation_id, seq, at, epoch, direction, step, event, facts)

@@ -41,14 +41,9 @@ export type RunOutcome =
  * harmless, since a rotation is held by one worker at a time and every write of another is refused.
  * @param stop when aborted, the step at hand is finished and the rotation handed over
  */
-export async function runRotation(
-  saga: Saga,
-  id: string,
-  stop?: AbortSignal,
-  limit?: number,
-): Promise<RunOutcome> {
+export async function runRotation(saga: Saga, id: string, stop?: AbortSignal): Promise<RunOutcome> {
   const askedAt = saga.clock.monotonicMs();
-  const rotation = await claimRotation<RotationSpec>(saga.ledger, id, saga.worker, saga.leaseMs, limit);
+  const rotation = await claimRotation<RotationSpec>(saga.ledger, id, saga.worker, saga.leaseMs);
   if (!rotation) return { state: 'not-claimed' };
   const lease = new Lease(saga.clock, saga.leaseMs, askedAt);
   const log = saga.log.child({ rotation: id, policy: rotation.policy, epoch: String(rotation.epoch) });

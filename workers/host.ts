@@ -1,0 +1,92 @@
+import { asRotorError } from '../core/errors.ts';
+import type { SecretValue } from '../core/secret.ts';
+import { wakeableRotations } from '../ledger/rotations.ts';
+import { consumeQueue, openQueue } from './queue/queue.ts';
+import { runRotation, type Saga } from './saga/engine.ts';
+
+export interface HostOptions {
+  readonly saga: Saga;
+  readonly queueUrl: SecretValue;
+  /** Rotations at once in this process. */
+  readonly concurrency: number;
+  /** Distance of the recovery sweeps in milliseconds. */
+  readonly sweepMs: number;
+  readonly queueName?: string;
+}
+
+export interface WorkerHost {
+  /** Takes no new work, lets the step at hand finish, hands its rotations over. */
+  close(): Promise<void>;
+}
+
+const SWEEP_BATCH = 200;
+
+/**
+ * A worker: takes rotations from the queue, and sweeps the ledger for those whose job is gone (a flushed queue, a
+ * killed worker, a wait that ended), so that the queue is never more than an alarm clock.
+ */
+export async function startWorkerHost(options: HostOptions): Promise<WorkerHost> {
+  const { saga, concurrency, sweepMs } = options;
+  const stop = new AbortController();
+  const named = {
+    url: options.queueUrl,
+    log: saga.log,
+    ...(options.queueName ? { name: options.queueName } : {}),
+  };
+  const queue = await openQueue(named);
+
+  const handle = async (id: string) => {
+    if (stop.signal.aborted) return;
+    try {
+      const outcome = await runRotation(saga, id, stop.signal);
+      if (outcome.state === 'waiting') {
+        // A little late rather than early: before its wake-up time a rotation can't be claimed.
+        await queue.wake(id, `wait_${saga.clock.now().getTime()}`, outcome.wakeInMs + 5);
+      }
+    } catch (thrown) {
+      // Nothing is lost: the lease ends, and a sweep finds the rotation.
+      saga.log.error(
+        { err: asRotorError(thrown, 'a rotation'), rotation: id },
+        'a turn at a rotation failed',
+      );
+    }
+  };
+  const consumer = await consumeQueue({ ...named, concurrency, handle });
+
+  const sweep = async () => {
+    const found = await wakeableRotations(saga.ledger, SWEEP_BATCH);
+    const second = Math.floor(saga.clock.now().getTime() / 1_000);
+    for (const { id, epoch } of found) await queue.wake(id, `${epoch}_${second}`);
+  };
+  const sweeper = repeat(sweepMs, stop.signal, sweep, (thrown) =>
+    saga.log.warn({ err: asRotorError(thrown, 'the sweep') }, 'the recovery sweep failed; it is repeated'),
+  );
+  return {
+    close: async () => {
+      stop.abort();
+      await Promise.all([consumer.close(), sweeper]);
+      await queue.close();
+    },
+  };
+}
+
+/** Runs `work` every `ms`, never twice at once, until stopped. */
+async function repeat(
+  ms: number,
+  stop: AbortSignal,
+  work: () => Promise<void>,
+  failed: (thrown: unknown) => void,
+): Promise<void> {
+  while (!stop.aborted) {
+    await work().catch(failed);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(done, ms);
+      function done() {
+        clearTimeout(timer);
+        stop.removeEventListener('abort', done);
+        resolve();
+      }
+      stop.addEventListener('abort', done);
+    });
+  }
+}

@@ -1,0 +1,93 @@
+import { type Job, Queue, Worker } from 'bullmq';
+import { BullMQOtel } from 'bullmq-otel';
+import type { Logger } from '../../core/log.ts';
+import type { SecretValue } from '../../core/secret.ts';
+import { connectQueue } from './connection.ts';
+
+/** Wakes workers up. The ledger is the truth: losing everything in here costs a sweep, not a rotation. */
+export interface RotationQueue {
+  /**
+   * Wakes a worker for a rotation. `turn` names the occasion: the same one twice is one job.
+   * @param delayMs not before that many milliseconds
+   */
+  wake(rotationId: string, turn: string, delayMs?: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface QueueOptions {
+  readonly url: SecretValue;
+  readonly log: Logger;
+  /** Another name keeps test suites apart on one server. */
+  readonly name?: string;
+}
+
+interface RotationJob {
+  readonly rotationId: string;
+}
+
+const NAME = 'rotations';
+/** Carries the trace context through the queue. Jobs return nothing and never fail, so spans hold no results or errors. */
+const telemetry = new BullMQOtel({ tracerName: 'rotor.queue' });
+
+export async function openQueue({ url, log, name = NAME }: QueueOptions): Promise<RotationQueue> {
+  const { factory, close, ...connection } = connectQueue(url, log);
+  const options = {
+    connection: connection.connection,
+    ...(connection.prefix ? { prefix: connection.prefix } : {}),
+    telemetry,
+    defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
+  };
+  const queue = factory
+    ? new Queue<RotationJob>(name, options, factory as never)
+    : new Queue<RotationJob>(name, options);
+  queue.on('error', (error) => log.warn({ err: error }, 'the queue has a problem'));
+  await queue.waitUntilReady();
+  return {
+    // Job ids must not contain ":" or be bare integers.
+    wake: async (rotationId, turn, delayMs = 0) => {
+      await queue.add('turn', { rotationId }, { jobId: `${rotationId}_${turn}`, delay: Math.ceil(delayMs) });
+    },
+    close: async () => {
+      await queue.close();
+      await close();
+    },
+  };
+}
+
+export interface ConsumeOptions extends QueueOptions {
+  readonly concurrency: number;
+  readonly handle: (rotationId: string) => Promise<void>;
+}
+
+/** Works through the queue until closed; closing waits for the jobs at hand. */
+export async function consumeQueue({
+  url,
+  log,
+  name = NAME,
+  concurrency,
+  handle,
+}: ConsumeOptions): Promise<{ close(): Promise<void> }> {
+  const { factory, close, ...connection } = connectQueue(url, log);
+  const process = async (job: Job<RotationJob>) => handle(job.data.rotationId);
+  const options = {
+    connection: connection.connection,
+    ...(connection.prefix ? { prefix: connection.prefix } : {}),
+    concurrency,
+    telemetry,
+    lockDuration: 10_000,
+    stalledInterval: 5_000,
+    // The ledger decides how often a rotation is tried; BullMQ must not give up on the job of a killed worker.
+    maxStalledCount: 1_000_000,
+  };
+  const worker = factory
+    ? new Worker<RotationJob>(name, process, options, factory as never)
+    : new Worker<RotationJob>(name, process, options);
+  worker.on('error', (error) => log.warn({ err: error }, 'the queue worker has a problem'));
+  await worker.waitUntilReady();
+  return {
+    close: async () => {
+      await worker.close();
+      await close();
+    },
+  };
+}
