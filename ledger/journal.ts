@@ -27,6 +27,7 @@ export interface Transition {
   readonly epoch: bigint;
   /** Number of the last journal row that the caller knows. */
   readonly seq: number;
+  /** At most one outcome (`done`, `failed`), then at most one intent: they share a row. */
   readonly entries: readonly JournalEntry[];
   readonly state?: RotationState;
   readonly direction?: Direction;
@@ -57,34 +58,129 @@ export interface Flags {
  * @throws RotorError `ledger.fenced` when another worker holds the rotation
  */
 export async function recordTransition(ledger: Ledger, transition: Transition): Promise<Flags> {
-  const { rotationId, epoch, seq, entries, versions, audit, ...patch } = transition;
-  const rows = await ledger.query<{ outcome: string; cancel: boolean; overdue: boolean; recorded_at: Date }>(
+  const { rotationId, epoch, seq, entries, versions = [], audit = [], ...patch } = transition;
+  const outcome = entries.find((entry) => entry.event !== 'intent');
+  const intent = entries.find((entry) => entry.event === 'intent');
+  const plain =
+    outcome?.event === 'done' &&
+    intent &&
+    Object.keys(patch).every((key) => key === 'leaseMs' || key === 'step');
+  if (plain && versions.length === 0 && audit.length === 0) {
+    const flags = await advance(ledger, transition, outcome, intent);
+    if (flags) return flags;
+  }
+  const row = {
+    ...outcome,
+    ...(intent && { nextDirection: intent.direction, nextStep: intent.step, nextFacts: intent.facts }),
+  };
+  const [recorded] = await ledger.query<{
+    outcome: string;
+    cancel: boolean;
+    overdue: boolean;
+    recorded_at: Date;
+  }>(
     'SELECT * FROM rotor.record($1, $2, $3, $4, $5, $6, $7)',
     [
       rotationId,
       epoch,
       seq,
-      JSON.stringify(entries),
+      entries.length > 0 ? JSON.stringify(row) : null,
       JSON.stringify(patch),
-      versions && versions.length > 0 ? JSON.stringify(versions) : null,
-      audit && audit.length > 0 ? JSON.stringify(audit) : null,
+      versions.length > 0 ? JSON.stringify(versions) : null,
+      audit.length > 0 ? JSON.stringify(audit) : null,
     ],
     'record',
   );
-  const row = rows[0];
-  if (!row || row.outcome === 'fenced') {
+  if (!recorded || recorded.outcome === 'fenced') {
     throw new RotorError('ledger.fenced', { what: `rotation ${rotationId}: another worker holds it now` });
   }
-  return { cancel: row.cancel, overdue: row.overdue, recordedAt: row.recorded_at };
+  return { cancel: recorded.cancel, overdue: recorded.overdue, recordedAt: recorded.recorded_at };
 }
 
-/** The whole journal of a rotation, oldest first. */
+/**
+ * The transition that most steps make, one outcome and the next intent, as one plain statement: a third of the cost.
+ * @returns undefined when nothing was written (fenced, or repeated): rotor.record tells which
+ */
+async function advance(
+  ledger: Ledger,
+  { rotationId, epoch, seq, leaseMs }: Transition,
+  outcome: JournalEntry,
+  intent: JournalEntry,
+): Promise<Flags | undefined> {
+  const [row] = await ledger.query<{ cancel: boolean; overdue: boolean; recorded_at: Date }>(
+    `WITH held AS (
+       UPDATE rotor.rotations
+          SET journal_seq = $3 + 1, step = $9, lease_until = clock_timestamp() + $4 * interval '1 millisecond',
+              wake_at = NULL, wait_reason = NULL
+        WHERE id = $1 AND epoch = $2 AND journal_seq = $3 AND state = 'running'
+       RETURNING cancel_requested, deadline_at < clock_timestamp() AS overdue, clock_timestamp() AS recorded_at),
+     written AS (
+       INSERT INTO rotor.journal (rotation_id, seq, at, epoch, direction, step, event, facts, next_direction, next_step, next_facts)
+       SELECT $1, $3 + 1, held.recorded_at, $2, $5, $6, 'done', $7, $8, $9, $10 FROM held)
+     SELECT cancel_requested AS cancel, overdue, recorded_at FROM held`,
+    [
+      rotationId,
+      epoch,
+      seq,
+      leaseMs ?? null,
+      outcome.direction,
+      outcome.step,
+      JSON.stringify(outcome.facts),
+      intent.direction,
+      intent.step,
+      JSON.stringify(intent.facts),
+    ],
+    'advance',
+  );
+  return row && { cancel: row.cancel, overdue: row.overdue, recordedAt: row.recorded_at };
+}
+
+interface StoredRow {
+  readonly seq: number;
+  readonly at: Date;
+  readonly epoch: bigint;
+  readonly direction: Direction | null;
+  readonly step: string | null;
+  readonly event: 'done' | 'failed' | null;
+  readonly facts: Record<string, unknown> | null;
+  readonly next_direction: Direction | null;
+  readonly next_step: string | null;
+  readonly next_facts: Record<string, unknown> | null;
+}
+
+/** The whole journal of a rotation, oldest first; a row with an outcome and an intent gives two entries of one number. */
 export async function readJournal(ledger: Ledger, rotationId: string): Promise<readonly JournalRow[]> {
-  return ledger.query<JournalRow & Record<string, unknown>>(
-    `SELECT seq, at, epoch, direction, step, event, facts FROM rotor.journal WHERE rotation_id = $1 ORDER BY seq`,
+  const rows = await ledger.query<StoredRow & Record<string, unknown>>(
+    'SELECT * FROM rotor.journal WHERE rotation_id = $1 ORDER BY seq',
     [rotationId],
     'read-journal',
   );
+  return rows.flatMap(({ seq, at, epoch, ...row }) => {
+    const entries: JournalRow[] = [];
+    if (row.direction && row.step && row.event) {
+      entries.push({
+        seq,
+        at,
+        epoch,
+        direction: row.direction,
+        step: row.step,
+        event: row.event,
+        facts: row.facts ?? {},
+      });
+    }
+    if (row.next_direction && row.next_step) {
+      entries.push({
+        seq,
+        at,
+        epoch,
+        direction: row.next_direction,
+        step: row.next_step,
+        event: 'intent',
+        facts: row.next_facts ?? {},
+      });
+    }
+    return entries;
+  });
 }
 
 /**
@@ -98,9 +194,10 @@ export async function pruneJournal(ledger: Ledger, olderThanMs: number): Promise
     const [row] = await ledger.query<{ count: number }>(
       `WITH old AS (
          SELECT id FROM rotor.rotations r
-          WHERE ended_at < clock_timestamp() - $1 * interval '1 millisecond' AND state IN ('done', 'rolled-back')
+          WHERE created_at < clock_timestamp() - $1 * interval '1 millisecond'
+            AND ended_at < clock_timestamp() - $1 * interval '1 millisecond' AND state IN ('done', 'rolled-back')
             AND EXISTS (SELECT FROM rotor.journal j WHERE j.rotation_id = r.id)
-          ORDER BY ended_at LIMIT 500),
+          ORDER BY created_at LIMIT 500),
        gone AS (DELETE FROM rotor.journal WHERE rotation_id IN (SELECT id FROM old) RETURNING 1)
        SELECT count(*)::integer FROM gone`,
       [olderThanMs],

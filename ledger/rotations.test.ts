@@ -127,9 +127,10 @@ test('old journals are forgotten, the rotation itself is kept', async () => {
   const { epoch = 0n } = (await claimRotation(ledger, id, 'w', LEASE)) ?? {};
   await recordTransition(ledger, { rotationId: id, epoch, seq: 0, entries: [INTENT], state: 'done' });
   expect(await pruneJournal(ledger, 60_000)).toBe(0);
-  await ledger.query(`UPDATE rotor.rotations SET ended_at = ended_at - interval '1 hour' WHERE id = $1`, [
-    id,
-  ]);
+  await ledger.query(
+    `UPDATE rotor.rotations SET created_at = created_at - interval '1 hour', ended_at = ended_at - interval '1 hour' WHERE id = $1`,
+    [id],
+  );
   expect(await pruneJournal(ledger, 60_000)).toBe(1);
   expect(await getRotation(ledger, id)).toMatchObject({ state: 'done' });
 });

@@ -12,6 +12,7 @@ import { Lease } from './lease.ts';
 import { openParts, type Registries } from './parts.ts';
 import { Run } from './run.ts';
 import type { RotationSpec } from './spec.ts';
+import type { StepTable } from './steps.ts';
 
 /** What a worker is built of. */
 export interface Saga {
@@ -23,6 +24,8 @@ export interface Saga {
   readonly random: Random;
   readonly log: Logger;
   readonly faults: Faults;
+  /** The steps, in the order of their names; all ten unless a benchmark measures the engine alone. */
+  readonly steps?: StepTable;
   /** Name of this worker, for people: host and process. */
   readonly worker: string;
   readonly leaseMs: number;

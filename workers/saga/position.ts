@@ -4,10 +4,10 @@ import { isForwardOnly, STEPS, type StepName, stepIndex } from './steps.ts';
 /** Where a rotation stands, told by its journal alone. */
 export interface Position {
   readonly direction: 'forward' | 'back';
-  /** The step that is open or was last; undefined before the first. */
-  readonly step: StepName | undefined;
-  /** `none`: nothing announced yet. `open`: announced, no outcome. `done`: outcome recorded, next not announced. */
-  readonly phase: 'none' | 'open' | 'done';
+  /** The step that is open or was last. */
+  readonly step: StepName;
+  /** `open`: announced, no outcome. `done`: outcome recorded, next not announced. */
+  readonly phase: 'open' | 'done';
   /** Failed attempts of the open step since it was announced. */
   readonly failures: number;
   /** How many times `generate` was announced. */
@@ -25,15 +25,19 @@ export interface Position {
   readonly doneAt: ReadonlyMap<StepName, Date>;
 }
 
-/** Reads the position out of a journal. Announcing an earlier step again (a new attempt at `generate`) forgets what came after. */
+/**
+ * Reads the position out of a journal. The first step changes nothing, so the claim of the rotation is announcement
+ * enough for it: an empty journal stands at `plan`. Announcing an earlier step again (a new
+ * attempt at `generate`) forgets what came after.
+ */
 export function positionOf(journal: readonly JournalRow[]): Position {
   let direction: Position['direction'] = 'forward';
-  let step: StepName | undefined;
-  let phase: Position['phase'] = 'none';
+  let step: StepName = 'plan';
+  let phase: Position['phase'] = 'open';
   let failures = 0;
   let generations = 0;
   let backSince: Date | undefined;
-  const touched = new Set<StepName>();
+  const touched = new Set<StepName>(['plan']);
   const undone = new Set<StepName>();
   const facts = new Map<StepName, Readonly<Record<string, unknown>>>();
   const announcedAt = new Map<StepName, Date>();

@@ -12,7 +12,7 @@ import {
 } from '../../ledger/journal.ts';
 import { type Direction, ledgerNow, type Rotation, renewLease } from '../../ledger/rotations.ts';
 import { isCompromised, listVersions } from '../../ledger/versions.ts';
-import { steps } from '../steps/registry.ts';
+import { steps as allSteps } from '../steps/registry.ts';
 import { answerTo, undoOrder } from './answer.ts';
 import { type Done, fingerprintOf, readVersion, type StepContext, type Wait } from './context.ts';
 import type { RunOutcome, Saga } from './engine.ts';
@@ -20,7 +20,7 @@ import type { Lease } from './lease.ts';
 import type { Parts } from './parts.ts';
 import { mayTurnBack, type Position, positionOf } from './position.ts';
 import type { RotationSpec } from './spec.ts';
-import { nextStep, type StepName } from './steps.ts';
+import { nextStep, type StepName, type StepTable } from './steps.ts';
 
 /** Waits up to this are slept through with the lease; longer ones give the worker slot back. */
 const SHORT_WAIT_MS = 1_000;
@@ -45,6 +45,7 @@ export class Run {
   readonly #log: Logger;
   readonly #stop: AbortSignal | undefined;
   readonly #rows: JournalRow[];
+  readonly #steps: StepTable;
   readonly #credentials = new Map<string, Credential>();
   #seq: number;
   #position: Position;
@@ -59,6 +60,7 @@ export class Run {
 
   constructor({ saga, rotation, lease, log, journal, stop }: RunOptions) {
     this.#saga = saga;
+    this.#steps = saga.steps ?? allSteps;
     this.#rotation = rotation;
     this.#lease = lease;
     this.#log = log;
@@ -104,19 +106,14 @@ export class Run {
     const { direction, step, phase } = this.#position;
     if (phase !== 'open') {
       if (this.#stop?.aborted) return this.#handOver();
-      const next = direction === 'forward' ? this.#nextForward(step) : this.#nextBack();
+      const next = direction === 'forward' ? nextStep(step, this.#steps) : this.#nextBack();
       if (!next) return this.#finish(direction === 'forward' ? 'done' : 'rolled-back');
       await this.#announce(direction, next);
       return undefined;
     }
-    if (!step) throw new RotorError('internal.bug', { what: 'an open step without a name' });
     const turningBack = direction === 'forward' && this.#shouldTurnBack();
     if (turningBack) return this.#turnBack(turningBack);
     return this.#attempt(direction, step);
-  }
-
-  #nextForward(step: StepName | undefined): StepName | undefined {
-    return step === undefined ? 'plan' : nextStep(step);
   }
 
   #nextBack(): StepName | undefined {
@@ -153,7 +150,8 @@ export class Run {
 
   async #perform(direction: Direction, step: StepName): Promise<Done | Wait> {
     const context = this.#context();
-    const does = steps[step];
+    const does = this.#steps[step];
+    if (!does) throw new RotorError('internal.bug', { what: `this saga has no step ${step}` });
     if (direction === 'back') return does.undo ? does.undo(context) : { facts: {} };
     if (this.#inDoubt && does.probe) {
       const found = await does.probe(context);
@@ -172,7 +170,7 @@ export class Run {
     const entry: JournalEntry = { direction, step, event: 'done', facts: done.facts };
     const audit = (done.audit ?? []).map((event) => ({ ...event, actor: `worker/${this.#saga.worker}` }));
     this.#log.info({ step, direction }, direction === 'forward' ? 'step done' : 'step undone');
-    const next = direction === 'forward' ? nextStep(step) : undefined;
+    const next = direction === 'forward' ? nextStep(step, this.#steps) : undefined;
     if (direction === 'forward' && !next) return this.#finish('done', [entry], { ...change, audit });
     if (next && !this.#stop?.aborted && !this.#cancel && !this.#overdue) {
       return this.#announce('forward', next, [entry], { ...change, audit });
@@ -189,7 +187,7 @@ export class Run {
     before: readonly JournalEntry[] = [],
     change: Change = {},
   ): Promise<undefined> {
-    const announced = direction === 'forward' ? steps[step].announce?.(this.#context()) : undefined;
+    const announced = direction === 'forward' ? this.#steps[step]?.announce?.(this.#context()) : undefined;
     const entry: JournalEntry = { direction, step, event: 'intent', facts: announced?.facts ?? {} };
     const versions = [...(change.versions ?? []), ...(announced?.versions ?? [])];
     await this.#record([...before, entry], {
@@ -265,14 +263,14 @@ export class Run {
   /** The provider refuses this secret for good: make sure that it was not applied, forget it, make another. */
   async #regenerate(entry: JournalEntry): Promise<undefined> {
     const context = this.#context();
-    await steps.install.undo?.(context);
-    const forgotten = (await steps.generate.undo?.(context)) as Done;
+    await this.#steps.install?.undo?.(context);
+    const forgotten = (await this.#steps.generate?.undo?.(context)) as Done;
     return this.#announce('forward', 'generate', [entry], { versions: forgotten.versions ?? [] });
   }
 
   async #turnBack(error: RotorError, entries: readonly JournalEntry[] = []): Promise<RunOutcome | undefined> {
     this.#error = error;
-    this.#position = { ...this.#position, direction: 'back', phase: 'none' };
+    this.#position = { ...this.#position, direction: 'back', phase: 'done' };
     const change: Change = { direction: 'back', error: error.toJSON() };
     const next = this.#nextBack();
     if (!next) return this.#finish('rolled-back', entries, change);
@@ -348,8 +346,8 @@ export class Run {
     if (keep) this.#lease.renewed(askedAt);
     this.#cancel = flags.cancel;
     this.#overdue = flags.overdue;
+    if (entries.length > 0) this.#seq += 1;
     for (const entry of entries) {
-      this.#seq += 1;
       this.#rows.push({ ...entry, seq: this.#seq, at: flags.recordedAt, epoch: this.#rotation.epoch });
     }
     if (entries.length > 0) this.#position = positionOf(this.#rows);
