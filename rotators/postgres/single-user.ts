@@ -1,0 +1,120 @@
+import type { Call } from '../../core/call.ts';
+import type { Credential } from '../../core/credential.ts';
+import { RotorError } from '../../core/errors.ts';
+import { generatePassword } from '../../core/password.ts';
+import type { Capabilities, PlanReport, RotatorSession, Usage } from '../rotator.ts';
+import { Admin, assertSamePlace, attemptLogin, fieldsOf, loginOf } from './admin.ts';
+import { type Server, targetOf } from './connection.ts';
+import { changeRole, literal, quoted } from './fence.ts';
+import { assertMayAlter, readFacts } from './privileges.ts';
+import { scramVerifier } from './scram.ts';
+import { endSessions, sessionsOf } from './sessions.ts';
+import type { ProviderSpec, SingleSpec } from './spec.ts';
+
+const FORMAT = { identity: 'username', secrets: ['password'] } as const;
+
+/**
+ * One role whose password is replaced in place: no overlap, so new logins with the old password are refused from
+ * `install` until each consumer has reloaded. Without an admin in the provider the role changes its own password.
+ */
+export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSession {
+  const target = targetOf(provider);
+  const admin = new Admin(target, provider.admin);
+  const { role } = spec;
+  const capabilities: Capabilities = {
+    overlap: 'none',
+    issuedBy: 'rotor',
+    seesUsage: true,
+    fence: admin.configured ? 'provider' : 'deadline',
+  };
+
+  /** The admin, or the role itself by whichever of its credentials the server takes. */
+  const serverFor = async (call: Call, ...credentials: (Credential | undefined)[]): Promise<Server> => {
+    if (admin.configured) return admin.server(call);
+    return admin.use(call, async () => {
+      for (const credential of credentials) {
+        if (credential && (await attemptLogin(target, call, credential)) === 'accepted')
+          return loginOf(credential);
+      }
+      throw new RotorError('provider.refused-admin', {
+        what: `${role} changes its own password, but none of its known passwords logs in`,
+        hint: 'Name an `admin` in the provider, which can set the password without knowing the old one.',
+      });
+    });
+  };
+  const setPassword = async (call: Call, credential: Credential, server: Server): Promise<void> => {
+    const verifier = await scramVerifier(loginOf(credential).password, call.random);
+    const statements = [`ALTER ROLE ${quoted(role)} PASSWORD ${literal(verifier)}`];
+    await changeRole(server, call, { role, statements, mayComment: admin.configured });
+  };
+
+  return {
+    capabilities,
+    format: FORMAT,
+
+    async plan(call, current): Promise<PlanReport> {
+      if (!current && !admin.configured) {
+        throw new RotorError('provider.refused-admin', {
+          what: `there is neither a current credential of ${role} nor an admin to set one`,
+          hint: 'Name an `admin` in the provider, or the credential in use in `initialFrom`.',
+        });
+      }
+      if (current) {
+        assertSamePlace(target, current, [role]);
+        if ((await attemptLogin(target, call, current)) === 'refused') {
+          throw new RotorError('provider.refused-credential', {
+            what: `the current credential of ${role} does not log in`,
+          });
+        }
+      }
+      const server = await serverFor(call, current);
+      if (admin.configured) {
+        const facts = await readFacts(server, [role], role);
+        if (!facts.roles.has(role)) {
+          throw new RotorError('provider.unsupported', {
+            what: `there is no role ${role}`,
+            hint: `Create it first: CREATE ROLE ${quoted(role)} LOGIN;`,
+          });
+        }
+        assertMayAlter(facts, role);
+      }
+      return {
+        actions: [`replace the password of ${role}`, `end the sessions of ${role} that were opened before`],
+        warnings: [
+          'no overlap: new logins with the old password are refused until each consumer has reloaded',
+        ],
+      };
+    },
+
+    async generate(call, versionId): Promise<Credential> {
+      const password = generatePassword(spec.password, call.random);
+      return { versionId, identity: role, fields: fieldsOf(target, role), secrets: { password } };
+    },
+
+    async install(call, pending, current): Promise<void> {
+      await setPassword(call, pending, await serverFor(call, current, pending));
+    },
+
+    attempt: (call, credential) => attemptLogin(target, call, credential),
+
+    async uninstall(call, pending, current): Promise<void> {
+      const server = await serverFor(call, pending, current);
+      if (current) return setPassword(call, current, server);
+      const statements = [`ALTER ROLE ${quoted(role)} PASSWORD NULL`];
+      return changeRole(server, call, { role, statements, mayComment: admin.configured });
+    },
+
+    async usage(call, credential, since): Promise<Usage> {
+      return sessionsOf(await serverFor(call, credential), role, since);
+    },
+
+    /** The old password was replaced at `install` already; what is left of it are its sessions. */
+    async revoke(call, old, current, since): Promise<void> {
+      const server = await serverFor(call, current);
+      if ((await attemptLogin(target, call, old)) === 'accepted') await setPassword(call, current, server);
+      await endSessions(server, call, role, since);
+    },
+
+    close: () => admin.close(),
+  };
+}

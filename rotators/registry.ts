@@ -1,0 +1,6 @@
+import { postgresRotator } from './postgres/rotator.ts';
+import { randomRotator } from './random/rotator.ts';
+import type { Rotator } from './rotator.ts';
+
+/** Every kind of credential that Rotor knows. A new one adds its folder and a line here. */
+export const rotators: readonly Rotator[] = [postgresRotator, randomRotator];

@@ -1,0 +1,60 @@
+import { connect, createServer, type Socket } from 'node:net';
+
+export interface TcpProxy {
+  readonly port: number;
+  /** Cuts the connection when the client sends `text`, before the server gets it. Once. */
+  cutBefore(text: string): void;
+  /** Passes `text` on, waits for the server's answer, and cuts the connection instead of delivering it. Once. */
+  cutAfter(text: string): void;
+  close(): Promise<void>;
+}
+
+/** A proxy on loopback that loses messages at a chosen place, for lost requests and lost answers. */
+export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
+  let before: string | undefined;
+  let after: string | undefined;
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(targetPort, '127.0.0.1');
+    let cutAnswer = false;
+    const cut = () => {
+      client.destroy();
+      upstream.destroy();
+    };
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', cut);
+      socket.on('close', () => {
+        sockets.delete(socket);
+        cut();
+      });
+    }
+    client.on('data', (bytes) => {
+      if (before !== undefined && bytes.includes(before)) {
+        before = undefined;
+        return cut();
+      }
+      if (after !== undefined && bytes.includes(after)) {
+        after = undefined;
+        cutAnswer = true;
+      }
+      return upstream.write(bytes);
+    });
+    upstream.on('data', (bytes) => (cutAnswer ? cut() : client.write(bytes)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address ? address.port : 0,
+    cutBefore: (text) => {
+      before = text;
+    },
+    cutAfter: (text) => {
+      after = text;
+    },
+    close: async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
