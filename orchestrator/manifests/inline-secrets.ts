@@ -2,8 +2,9 @@ import type { Path } from './problem.ts';
 
 /** Field names that hold a secret when their value is plain text. `passwordFrom` and `tokenFile` don't match. */
 const SECRET_NAME =
-  /(pass(word|wd|phrase)?|pwd|secret|token|(api|access|private|secret)[-_]?key|secret[-_]?access[-_]?key|credentials?|connection[-_]?string)$/i;
-const URL_WITH_PASSWORD = /[a-z][a-z0-9+.-]*:\/\/[^\s/@:]*:[^\s/@]+@/i;
+  /(^pass|pass(word|wd|phrase)|pwd|secret|token|(api|access|private|secret)[-_]?key|secret[-_]?access[-_]?key|credentials?|connection[-_]?string)$/i;
+/** A template's `{{password}}` in its place is no password. */
+const URL_WITH_PASSWORD = /[a-z][a-z0-9+.-]*:\/\/[^\s/@:]*:(?!\{\{)[^\s/@]+@/i;
 
 export interface InlineSecret {
   readonly path: Path;

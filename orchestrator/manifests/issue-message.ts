@@ -30,7 +30,9 @@ export function complaintsOf(issue: Issue, document: unknown, above: Path = []):
     case 'unrecognized_keys':
       return issue.keys.map((key) => ({ path: [...path, key], message: unknownField(key, []) }));
     case 'invalid_union': {
-      const [nearest] = [...issue.errors].sort((a, b) => depth(b) - depth(a) || a.length - b.length);
+      const [nearest] = [...issue.errors].sort(
+        (a, b) => otherForms(a, value) - otherForms(b, value) || depth(b) - depth(a) || a.length - b.length,
+      );
       if (!nearest || nearest.length === 0)
         return [{ path, message: 'has none of the forms that are allowed' }];
       return nearest.flatMap((inner) => complaintsOf(inner, document, path));
@@ -41,6 +43,12 @@ export function complaintsOf(issue: Issue, document: unknown, above: Path = []):
     default:
       return [{ path, message: quotes(issue.message, value) ? 'is not valid' : issue.message }];
   }
+}
+
+/** Fixed words, such as `mode: single-user`, that say that another form was meant. */
+function otherForms(issues: readonly Issue[], value: unknown): number {
+  const fixed = issues.filter((issue) => issue.code === 'invalid_value' && issue.values.length === 1);
+  return fixed.filter(({ path }) => typeof valueAt(value, path as Path) === 'string').length;
 }
 
 /** How far into the document the deepest of these issues is: the branch that got farthest was meant. */

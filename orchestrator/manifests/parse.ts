@@ -1,4 +1,4 @@
-import { type Document, LineCounter, parseAllDocuments, type YAMLError } from 'yaml';
+import { type Document, isScalar, LineCounter, parseAllDocuments, type YAMLError } from 'yaml';
 import { closest } from '../../core/closest.ts';
 import type { Registries } from '../../workers/saga/parts.ts';
 import { findInlineSecrets } from './inline-secrets.ts';
@@ -43,7 +43,7 @@ export function readManifests(text: string, file: string, schemas: Schemas): Rea
   for (const document of Array.isArray(documents) ? documents : []) {
     if (document.errors.length > 0) {
       problems.push(...document.errors.map((error) => syntaxProblem(error, file, lines)));
-    } else if (document.contents !== null) {
+    } else if (document.contents !== null && !isEmpty(document)) {
       const reading = readDocument(document, file, lines, schemas);
       if ('manifest' in reading) manifests.push(reading.manifest);
       else problems.push(...reading.problems);
@@ -101,6 +101,11 @@ function readDocument(
   const { metadata, spec } = parsed.data;
   const source = { file, line: locate(document, lines, [], 'value').line };
   return { manifest: { kind, ...metadata, spec, source } as Manifest };
+}
+
+/** Nothing but comments between two `---`. */
+function isEmpty({ contents }: Document): boolean {
+  return isScalar(contents) && contents.value === null;
 }
 
 /** Checked before the schemas, which depend on the kind. */

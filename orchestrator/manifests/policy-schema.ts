@@ -70,11 +70,11 @@ export function policySpec({ rotators, deliveries, rollouts }: Registries) {
     .superRefine((spec, context) => {
       const problem = (path: (string | number)[], message: string) =>
         context.addIssue({ code: 'custom', path, message });
-      const needed = withProvider.includes(spec.credential.kind);
-      if (needed && spec.provider === undefined)
-        problem(['provider'], 'is required for this kind of credential');
-      if (!needed && spec.provider !== undefined)
-        problem(['provider'], 'has no use for this kind of credential');
+      // Runs on credentials with problems of their own too, and those have no kind.
+      const kind: string | undefined = spec.credential.kind;
+      const needed = withProvider.includes(kind);
+      if (kind && needed && !spec.provider) problem(['provider'], 'is required for this kind of credential');
+      if (kind && !needed && spec.provider) problem(['provider'], 'has no use for this kind of credential');
       if (spec.settle.graceMs >= spec.deadline)
         problem(['settle', 'grace'], 'must be shorter than `deadline`');
       if (spec.settle.graceMs > spec.settle.timeoutMs) {
