@@ -1,0 +1,194 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { silentLog } from '../../core/log.ts';
+import { createKeyFile, loadKeyring } from '../../core/seal-key-file.ts';
+import { SecretValue } from '../../core/secret.ts';
+import { readJournal } from '../../ledger/journal.ts';
+import { applyPolicy } from '../../ledger/policies.ts';
+import { createRotation, getRotation, type Rotation } from '../../ledger/rotations.ts';
+import { stores } from '../../stores/registry.ts';
+import { openQueue, type RotationQueue } from '../../workers/queue/queue.ts';
+import type { RotationSpec } from '../../workers/saga/spec.ts';
+import { aCall } from '../setup/call.ts';
+import { freshLedger, type TestLedger } from '../setup/ledger.ts';
+import { type Application, anApplication } from '../setup/postgres-roles.ts';
+import { type LiveClient, startLiveClient } from './live-client.ts';
+import type { WorkerConfig } from './worker.ts';
+
+export interface StartedWorker {
+  readonly process: ChildProcess;
+  readonly pid: number;
+  /** Everything it wrote. */
+  output(): string;
+  exited: Promise<NodeJS.Signals | null>;
+}
+
+/** A ledger, an application under load, a queue, and worker processes on demand: what every crash needs. */
+export interface Stage {
+  readonly app: Application;
+  readonly client: LiveClient;
+  readonly test: TestLedger;
+  readonly queue: RotationQueue;
+  readonly spec: RotationSpec;
+  readonly storeFolder: string;
+  readonly deliveredFile: string;
+  startWorker(fault?: WorkerConfig['fault']): Promise<StartedWorker>;
+  startRotation(spec?: Partial<RotationSpec>): Promise<string>;
+  /** Waits until a rotation is done, rolled back or needs a human. */
+  ended(id: string): Promise<Rotation>;
+  journal(id: string): Promise<string>;
+  /** The document in the store's current version. */
+  storedPassword(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export const LEASE_MS = 1_000;
+
+export async function setStage(backend: (ledgerUrl: string) => string): Promise<Stage> {
+  const [app, test] = await Promise.all([anApplication(), freshLedger()]);
+  const deliveredFile = join(app.folder, 'credential.json');
+  const document = {
+    engine: 'postgres',
+    host: '127.0.0.1',
+    port: String(app.port),
+    dbname: app.name,
+    ...app.initial,
+  };
+  const initialFile = join(app.folder, 'initial.json');
+  await writeFile(initialFile, JSON.stringify(document), { mode: 0o600 });
+  await writeFile(deliveredFile, JSON.stringify({ ...document, versionId: 'v0' }), { mode: 0o600 });
+  await chmod(app.folder, 0o700);
+  const keyFile = join(app.folder, 'key');
+  await createKeyFile(keyFile);
+  const client = await startLiveClient(deliveredFile);
+  const queueUrl = backend(test.url.reveal());
+  const queueName = `crash-${randomUUID()}`;
+  const queue = await openQueue({ url: SecretValue.of(queueUrl), log: silentLog, name: queueName });
+  const storeFolder = join(app.folder, 'store');
+  const spec: RotationSpec = {
+    rotator: {
+      kind: 'postgres',
+      provider: app.provider(),
+      credential: { mode: 'alternating-users', roles: app.roles, owner: app.owner },
+    },
+    store: { kind: 'local', spec: { path: storeFolder }, path: 'shop/app' },
+    initialFrom: { file: initialFile },
+    deliver: [{ kind: 'file', spec: { path: deliveredFile, format: 'json' } }],
+    consumers: [
+      {
+        name: 'live-client',
+        kind: 'reload',
+        spec: {
+          via: { http: { url: `${client.url}/reload`, method: 'POST' } },
+          health: { http: { url: `${client.url}/health`, versionPointer: '/version' } },
+          healthTimeout: '1s',
+          healthInterval: '50ms',
+        },
+      },
+    ],
+    settle: { graceMs: 0, evidence: 'sessions', timeoutMs: 30_000, onTimeout: 'roll-back' },
+  };
+  const workers: StartedWorker[] = [];
+  let policyUid: string | undefined;
+
+  const stage: Stage = {
+    app,
+    client,
+    test,
+    queue,
+    spec,
+    storeFolder,
+    deliveredFile,
+    startWorker: async (fault) => {
+      const config: WorkerConfig = {
+        databaseUrl: test.url.reveal(),
+        queueUrl,
+        queueName,
+        keyFile,
+        leaseMs: LEASE_MS,
+        sweepMs: 100,
+        ...(fault ? { fault } : {}),
+      };
+      const file = join(app.folder, `worker-${randomUUID()}.json`);
+      await writeFile(file, JSON.stringify(config), { mode: 0o600 });
+      const worker = spawnWorker(file);
+      workers.push(worker.started);
+      await worker.ready;
+      return worker.started;
+    },
+    startRotation: async (changes = {}) => {
+      policyUid ??= (
+        await applyPolicy(test.ledger, { uid: randomUUID(), namespace: 'test', name: 'app', spec: {} })
+      ).uid;
+      const id = randomUUID();
+      await createRotation(test.ledger, {
+        id,
+        policyUid,
+        trigger: 'manual',
+        requestedBy: 'test',
+        spec: { ...spec, ...changes },
+        deadlineMs: 120_000,
+      });
+      await queue.wake(id, 'start');
+      return id;
+    },
+    ended: async (id) => {
+      for (let tries = 0; tries < 1_200; tries += 1) {
+        const rotation = await getRotation(test.ledger, id);
+        if (['done', 'rolled-back', 'needs-human'].includes(rotation.state)) return rotation;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      throw new Error(`rotation ${id} did not end:\n${await stage.journal(id)}`);
+    },
+    journal: async (id) => {
+      const rows = await readJournal(test.ledger, id);
+      return rows
+        .map(
+          (row) =>
+            `${row.seq} ${row.epoch} ${row.direction} ${row.step} ${row.event} ${JSON.stringify(row.facts)}`,
+        )
+        .join('\n');
+    },
+    storedPassword: async () => {
+      const [local] = stores({ keyring: await loadKeyring(keyFile) });
+      const session = local?.open({ path: storeFolder, keepVersions: 10 } as never);
+      const current = await session?.read(aCall(), 'shop/app', 'current');
+      await session?.close();
+      return (JSON.parse(current?.document.reveal() ?? '{}') as { password: string }).password;
+    },
+    stop: async () => {
+      for (const worker of workers) worker.process.kill('SIGKILL');
+      await Promise.all(workers.map((worker) => worker.exited));
+      await client.stop();
+      await queue.close();
+      await test.drop();
+      await app.drop();
+    },
+  };
+  return stage;
+}
+
+function spawnWorker(configFile: string): { started: StartedWorker; ready: Promise<void> } {
+  const script = fileURLToPath(new URL('worker.ts', import.meta.url));
+  const child = spawn(process.execPath, [script, configFile], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  let isReady: () => void;
+  const exited = new Promise<NodeJS.Signals | null>((resolve) =>
+    child.on('exit', (_code, signal) => resolve(signal)),
+  );
+  const ready = new Promise<void>((resolve, reject) => {
+    isReady = resolve;
+    child.on('exit', () => reject(new Error(`a worker ended before it was ready:\n${output}`)));
+  });
+  ready.catch(() => undefined);
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+      if (output.includes('ready\n')) isReady();
+    });
+  }
+  return { started: { process: child, pid: child.pid ?? 0, output: () => output, exited }, ready };
+}
