@@ -69,7 +69,7 @@ function remember(role: string, fence: bigint): string {
   const name = escapeLiteral(role);
   return `DO $rotor$ BEGIN
   EXECUTE format('COMMENT ON ROLE %I IS %L', ${name}, (
-    SELECT trim(regexp_replace(coalesce(shobj_description(oid, 'pg_authid'), ''), '\s*${TOKEN}', '') || ' [rotor fence=${fence}]')
+    SELECT trim(regexp_replace(coalesce(shobj_description(oid, 'pg_authid'), ''), '\\s*${TOKEN}', '') || ' [rotor fence=${fence}]')
       FROM pg_catalog.pg_roles WHERE rolname = ${name}));
 END $rotor$`;
 }
