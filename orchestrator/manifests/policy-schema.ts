@@ -25,7 +25,7 @@ const apart = z
 const storePath = z
   .string()
   .min(1)
-  .max(512)
+  .max(200)
   .regex(
     /^[A-Za-z0-9_.-]+(\/[A-Za-z0-9_.-]+)*$/,
     'needs letters, digits and "_.-", in parts separated by "/"',
