@@ -1,7 +1,6 @@
 import type { z } from 'zod';
 import { closest } from '../../core/closest.ts';
 import { type Path, valueAt } from './problem.ts';
-import { unknownField } from './unknown-fields.ts';
 
 export interface Complaint {
   readonly path: Path;
@@ -22,13 +21,14 @@ export function complaintsOf(issue: Issue, document: unknown, above: Path = []):
       return [{ path, message: value === undefined ? 'is required' : `needs ${article(issue.expected)}` }];
     case 'invalid_value': {
       const choices = issue.values.map(String);
+      const oneOf = `${choices.length > 1 ? 'one of ' : ''}${choices.join(', ')}`;
       const meant = typeof value === 'string' ? closest(value, choices) : undefined;
       const hint = meant ? `; did you mean "${meant}"?` : '';
-      if (value === undefined) return [{ path, message: `is required: one of ${choices.join(', ')}` }];
-      return [{ path, message: `needs ${choices.length > 1 ? 'one of ' : ''}${choices.join(', ')}${hint}` }];
+      if (value === undefined) return [{ path, message: `is required: ${oneOf}` }];
+      return [{ path, message: `needs ${oneOf}${hint}` }];
     }
     case 'unrecognized_keys':
-      return issue.keys.map((key) => ({ path: [...path, key], message: unknownField(key, []) }));
+      return issue.keys.map((key) => ({ path: [...path, key], message: 'is not a known field here' }));
     case 'invalid_union': {
       const [nearest] = [...issue.errors].sort(
         (a, b) => otherForms(a, value) - otherForms(b, value) || depth(b) - depth(a) || a.length - b.length,

@@ -195,7 +195,7 @@ test.each([
   [
     'the form of a union that was meant',
     POLICY.replace('{mode: alternating-users, roles: [a, b]}', '{mode: single-user, role: a}'),
-    'a.yaml:9:15: spec.credential.postgres.sure: is required: one of true',
+    'a.yaml:9:15: spec.credential.postgres.sure: is required: true',
   ],
   [
     'cron and every',

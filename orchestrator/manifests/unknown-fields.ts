@@ -41,7 +41,7 @@ export function findUnknownFields(document: unknown, schema: object, path: Path 
   });
 }
 
-export function unknownField(name: string, known: readonly string[]): string {
+function unknownField(name: string, known: readonly string[]): string {
   const meant = closest(name, known);
   if (meant) return `is not a known field; did you mean "${meant}"?`;
   return known.length === 0
