@@ -12,6 +12,8 @@ export interface Policy<Spec = unknown> {
   readonly dueReason: string | undefined;
   readonly lastRotatedAt: Date | undefined;
   readonly createdAt: Date;
+  /** When its spec was last changed. */
+  readonly changedAt: Date;
 }
 
 interface PolicyRow {
@@ -25,6 +27,7 @@ interface PolicyRow {
   due_reason: string | null;
   last_rotated_at: Date | null;
   created_at: Date;
+  changed_at: Date;
 }
 
 export type Applied = 'created' | 'changed' | 'unchanged';
@@ -40,6 +43,7 @@ export async function applyPolicy(
        INSERT INTO rotor.policies AS p (uid, namespace, name, spec) VALUES ($1, $2, $3, $4)
        ON CONFLICT (namespace, name) DO UPDATE
           SET spec = excluded.spec, replan = true, updated_at = clock_timestamp(),
+              changed_at = CASE WHEN p.spec = excluded.spec THEN p.changed_at ELSE clock_timestamp() END,
               generation = p.generation + CASE WHEN p.spec = excluded.spec THEN 0 ELSE 1 END
        RETURNING uid)
      SELECT w.uid, CASE WHEN b.uid IS NULL THEN 'created' WHEN b.spec = $4::jsonb THEN 'unchanged' ELSE 'changed' END AS applied
@@ -146,5 +150,6 @@ function fromRow(row: PolicyRow): Policy {
     dueReason: row.due_reason ?? undefined,
     lastRotatedAt: row.last_rotated_at ?? undefined,
     createdAt: row.created_at,
+    changedAt: row.changed_at,
   };
 }

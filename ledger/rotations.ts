@@ -195,6 +195,35 @@ export async function listRotations(
   return rows.map(fromRow);
 }
 
+/** The rotation that holds the policy's credential now, if any. */
+export async function openRotationOf(ledger: Ledger, policyUid: string): Promise<Rotation | undefined> {
+  const rows = await ledger.query<RotationRow>(
+    `SELECT *, deadline_at < clock_timestamp() AS overdue FROM rotor.rotations
+      WHERE policy_uid = $1 AND state NOT IN ('done', 'rolled-back')`,
+    [policyUid],
+  );
+  return rows[0] && fromRow(rows[0]);
+}
+
+/** The latest rotation of each of the named policies (`namespace/name`). */
+export async function latestRotations(
+  ledger: Ledger,
+  policies: readonly string[],
+): Promise<ReadonlyMap<string, { readonly createdAt: Date; readonly endedAt: Date | undefined }>> {
+  const rows = await ledger.query<{ policy: string; created_at: Date; ended_at: Date | null }>(
+    `SELECT p.namespace || '/' || p.name AS policy, r.created_at, r.ended_at
+       FROM unnest($1::text[]) AS named (policy)
+       JOIN rotor.policies p ON p.namespace = split_part(named.policy, '/', 1) AND p.name = split_part(named.policy, '/', 2)
+      CROSS JOIN LATERAL (SELECT created_at, ended_at FROM rotor.rotations
+                           WHERE policy_uid = p.uid ORDER BY created_at DESC LIMIT 1) AS r`,
+    [policies],
+    'latest-rotations',
+  );
+  return new Map(
+    rows.map((row) => [row.policy, { createdAt: row.created_at, endedAt: row.ended_at ?? undefined }]),
+  );
+}
+
 /**
  * Asks a rotation to stop: it rolls back unless the old credential is being revoked already.
  * @returns whether it was open

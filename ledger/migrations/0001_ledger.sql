@@ -28,6 +28,7 @@ CREATE TABLE rotor.policies (
   replan          boolean NOT NULL DEFAULT true,
   last_rotated_at timestamptz,
   created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+  changed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
   UNIQUE (namespace, name)
 );

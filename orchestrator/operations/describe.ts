@@ -1,0 +1,94 @@
+import { type JournalRow, readJournal } from '../../ledger/journal.ts';
+import { getPolicy, type Policy } from '../../ledger/policies.ts';
+import { getRotation, listRotations, type Rotation } from '../../ledger/rotations.ts';
+import { type CredentialVersion, listVersions } from '../../ledger/versions.ts';
+import { positionOf } from '../../workers/saga/position.ts';
+import { type Orchestrator, qualified } from './orchestrator.ts';
+
+export interface StepView {
+  readonly step: string;
+  readonly direction: 'forward' | 'back';
+  readonly state: 'done' | 'failed' | 'running';
+  readonly startedAt: Date | undefined;
+  readonly durationMs: number | undefined;
+  readonly failures: number;
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+export type RotationView = Omit<Rotation, 'spec' | 'epoch' | 'journalSeq' | 'trace' | 'policyUid'> & {
+  readonly durationMs: number | undefined;
+  readonly steps: readonly StepView[];
+  /** The attempts that count: the old credential was refused, the new one accepted. */
+  readonly proof:
+    | { readonly oldRefused: boolean; readonly newAccepted: boolean; readonly at: string }
+    | undefined;
+};
+
+/** A rotation with its steps, as people want to see it. */
+export async function describeRotation({ ledger }: Orchestrator, id: string): Promise<RotationView> {
+  const rotation = await getRotation(ledger, id);
+  const journal = await readJournal(ledger, id);
+  return { ...summaryOf(rotation), steps: stepsOf(journal, rotation.startedAt), proof: proofOf(journal) };
+}
+
+/** Without what is for the engine alone. */
+export function summaryOf(rotation: Rotation): Omit<RotationView, 'steps' | 'proof'> {
+  const { spec: _spec, epoch: _epoch, journalSeq: _seq, trace: _trace, policyUid: _uid, ...view } = rotation;
+  const from = rotation.startedAt ?? rotation.createdAt;
+  return { ...view, durationMs: rotation.endedAt && rotation.endedAt.getTime() - from.getTime() };
+}
+
+/** One line per step and direction; a step that was repeated counts once, with its failures. */
+export function stepsOf(journal: readonly JournalRow[], startedAt: Date | undefined): readonly StepView[] {
+  const views: StepView[] = [];
+  let begun = startedAt;
+  for (const { direction, step, event, at, facts } of journal) {
+    const last = views.at(-1);
+    const same =
+      last?.step === step && last.direction === direction && last.state !== 'done' ? views.pop() : undefined;
+    const since = same?.startedAt ?? begun ?? at;
+    const failures = (same?.failures ?? 0) + (event === 'failed' ? 1 : 0);
+    const state = event === 'intent' ? 'running' : event;
+    const durationMs = event === 'intent' ? undefined : at.getTime() - since.getTime();
+    views.push({
+      step,
+      direction,
+      state,
+      startedAt: event === 'intent' ? at : since,
+      durationMs,
+      failures,
+      facts,
+    });
+    begun = at;
+  }
+  return views;
+}
+
+function proofOf(journal: readonly JournalRow[]): RotationView['proof'] {
+  const proven = positionOf(journal).facts.get('prove');
+  if (!proven || typeof proven.newAccepted !== 'boolean') return undefined;
+  return {
+    oldRefused: proven.oldRefused === true,
+    newAccepted: proven.newAccepted,
+    at: String(proven.at ?? ''),
+  };
+}
+
+export interface PolicyView extends Omit<Policy, 'uid'> {
+  /** Seconds since the current credential became current. */
+  readonly credentialAgeSeconds: number | undefined;
+  readonly versions: readonly CredentialVersion[];
+  readonly rotations: readonly Omit<RotationView, 'steps' | 'proof'>[];
+}
+
+export async function describePolicy(
+  { ledger, clock }: Orchestrator,
+  policyName: string,
+): Promise<PolicyView> {
+  const { uid, ...policy } = await getPolicy(ledger, qualified(policyName));
+  const versions = await listVersions(ledger, uid);
+  const rotations = await listRotations(ledger, { policy: qualified(policyName), limit: 10 });
+  const current = versions.find(({ state }) => state === 'current')?.currentAt;
+  const credentialAgeSeconds = current && Math.round((clock.now().getTime() - current.getTime()) / 1_000);
+  return { ...policy, credentialAgeSeconds, versions, rotations: rotations.map(summaryOf) };
+}

@@ -1,0 +1,97 @@
+import { RotorError } from '../../core/errors.ts';
+import { currentTraceparent } from '../../core/telemetry.ts';
+import type { Ledger } from '../../ledger/database.ts';
+import { getPolicy, type Policy } from '../../ledger/policies.ts';
+import {
+  createRotation,
+  getRotation,
+  openRotationOf,
+  requestCancel,
+  resumeRotation,
+  type Trigger,
+} from '../../ledger/rotations.ts';
+import type { PolicySpec } from '../manifests/manifest.ts';
+import { type Orchestrator, qualified } from './orchestrator.ts';
+import { rotationSpecOf } from './rotation-spec.ts';
+
+/** Creates a rotation within `ledger` (a transaction, perhaps). @returns its id; undefined when one is open already */
+export async function createRotationOf(
+  { random, localStore }: Orchestrator,
+  ledger: Ledger,
+  policy: Policy<PolicySpec>,
+  trigger: Trigger,
+  requestedBy: string,
+): Promise<string | undefined> {
+  const { spec, provider } = await rotationSpecOf(ledger, policy, localStore);
+  const id = random.uuid();
+  const deadlineMs = policy.spec.deadlineMs;
+  const trace = currentTraceparent();
+  const created = await createRotation(ledger, {
+    id,
+    policyUid: policy.uid,
+    trigger,
+    requestedBy,
+    spec,
+    provider,
+    deadlineMs,
+    trace,
+  });
+  return created ? id : undefined;
+}
+
+/**
+ * Starts a rotation now, whatever the schedule says.
+ * @returns its id
+ * @throws RotorError `ledger.conflict` naming the open rotation, `ledger.not-found`
+ */
+export async function rotateNow(
+  orchestrator: Orchestrator,
+  policyName: string,
+  actor: string,
+): Promise<string> {
+  const { ledger } = orchestrator;
+  const policy = await getPolicy<PolicySpec>(ledger, qualified(policyName));
+  const id = await createRotationOf(orchestrator, ledger, policy, 'manual', actor);
+  if (id === undefined) {
+    const open = await openRotationOf(ledger, policy.uid);
+    throw new RotorError('ledger.conflict', {
+      what: `policy ${qualified(policyName)} has an open rotation: ${open?.id ?? '(it just ended)'}${open ? `, ${open.state}` : ''}`,
+      ...(open?.state === 'needs-human' ? { hint: `Settle it first: rotor resume rotation/${open.id}` } : {}),
+    });
+  }
+  await orchestrator.wake(id);
+  return id;
+}
+
+/** @throws RotorError `ledger.conflict` when it has ended */
+export async function cancelRotation(
+  { ledger, wake }: Orchestrator,
+  id: string,
+  actor: string,
+): Promise<void> {
+  const { state } = await getRotation(ledger, id);
+  if (!(await requestCancel(ledger, id, actor))) {
+    throw new RotorError('ledger.conflict', {
+      what: `rotation ${id} is ${state}: there is nothing to cancel`,
+      hint: 'Nothing to do.',
+    });
+  }
+  await wake(id);
+}
+
+/** Lets a rotation that needed a human go on. @throws RotorError `ledger.conflict` when it doesn't wait for one */
+export async function resumeStopped(
+  { ledger, wake }: Orchestrator,
+  id: string,
+  actor: string,
+): Promise<void> {
+  const { state, policy } = await getRotation(ledger, id);
+  const { spec } = await getPolicy<PolicySpec>(ledger, policy);
+  if (!(await resumeRotation(ledger, id, actor, spec.deadlineMs))) {
+    throw new RotorError('ledger.conflict', {
+      what: `rotation ${id} is ${state} and does not wait for anybody`,
+      hint: 'Nothing to do.',
+    });
+  }
+  await wake(id);
+}

@@ -1,0 +1,67 @@
+import { RotorError } from '../../core/errors.ts';
+import type { Ledger } from '../../ledger/database.ts';
+import type { Policy } from '../../ledger/policies.ts';
+import { getResource } from '../../ledger/resources.ts';
+import type { RotationSpec } from '../../workers/saga/spec.ts';
+import type { KindSpec, PolicySpec, ProviderSpec } from '../manifests/manifest.ts';
+
+/**
+ * Resolves what a policy names into what a rotation works by.
+ * @throws RotorError `ledger.not-found` when its provider or store is gone
+ */
+export async function rotationSpecOf(
+  ledger: Ledger,
+  { namespace, name, spec }: Policy<PolicySpec>,
+  localStore: KindSpec,
+): Promise<{ readonly spec: RotationSpec; readonly provider: string | undefined }> {
+  const provider =
+    spec.provider === undefined ? undefined : await providerOf(ledger, namespace, spec.provider, name);
+  const store = await storeOf(ledger, namespace, spec.store.name, localStore);
+  return {
+    provider: spec.provider === undefined ? undefined : `${namespace}/${spec.provider}`,
+    spec: {
+      rotator: {
+        kind: spec.credential.kind,
+        credential: spec.credential.spec,
+        ...(provider ? { provider: provider.spec } : {}),
+      },
+      store: { ...store, path: spec.store.path },
+      ...(spec.initialFrom ? { initialFrom: spec.initialFrom } : {}),
+      deliver: spec.deliver,
+      consumers: spec.consumers,
+      settle: spec.settle,
+      ...(provider?.maxConcurrent === undefined ? {} : { maxConcurrent: provider.maxConcurrent }),
+    },
+  };
+}
+
+async function providerOf(
+  ledger: Ledger,
+  namespace: string,
+  name: string,
+  policy: string,
+): Promise<ProviderSpec> {
+  const { spec } = await getResource<ProviderSpec>(ledger, 'Provider', namespace, name).catch((thrown) => {
+    if (!(thrown instanceof RotorError) || thrown.code !== 'ledger.not-found') throw thrown;
+    throw new RotorError('ledger.not-found', {
+      what: `policy ${namespace}/${policy}: its provider ${name} is gone`,
+      hint: `Apply a Provider named ${name} in namespace ${namespace} again.`,
+    });
+  });
+  return spec;
+}
+
+async function storeOf(
+  ledger: Ledger,
+  namespace: string,
+  name: string,
+  localStore: KindSpec,
+): Promise<KindSpec> {
+  try {
+    return (await getResource<KindSpec>(ledger, 'Store', namespace, name)).spec;
+  } catch (thrown) {
+    const builtIn = name === 'local' && thrown instanceof RotorError && thrown.code === 'ledger.not-found';
+    if (builtIn) return localStore;
+    throw thrown;
+  }
+}
