@@ -1,0 +1,53 @@
+import type { Command } from 'commander';
+import { type Config, readConfig } from '../../core/config.ts';
+import { layFoundation, startWorkers } from '../processes/foundation.ts';
+import { startOrchestrating } from '../processes/orchestrating.ts';
+
+/** `up`, `orchestrator` and `worker`: the commands that stay. */
+export function registerProcessCommands(program: Command): void {
+  program
+    .command('up')
+    .description(
+      'Run orchestrator and worker in this process; with a PostgreSQL of its own unless ROTOR_DATABASE_URL is set',
+    )
+    .option('--listen <address>', 'address and port of the HTTP API')
+    .option('--home <folder>', 'where the embedded database, the key and the local store are kept')
+    .action((flags) => run(readConfig(process.env, flags), 'up', { orchestrate: true, work: true }));
+  program
+    .command('orchestrator')
+    .description('Run scheduler and HTTP API; several may run at once, the ledger hands out the work')
+    .option('--listen <address>', 'address and port of the HTTP API')
+    .action((flags) =>
+      run(readConfig(process.env, flags), 'orchestrator', { orchestrate: true, work: false }),
+    );
+  program
+    .command('worker')
+    .description('Run a worker: takes rotations from the queue; as many as you like')
+    .option('--concurrency <n>', 'rotations at once')
+    .action((flags) => run(readConfig(process.env, flags), 'worker', { orchestrate: false, work: true }));
+}
+
+/** Runs until SIGTERM or SIGINT, then finishes the steps at hand and hands everything else over. */
+async function run(
+  config: Config,
+  name: string,
+  parts: { orchestrate: boolean; work: boolean },
+): Promise<void> {
+  const foundation = await layFoundation(config, name);
+  const { log } = foundation;
+  const workers = parts.work ? await startWorkers(foundation) : undefined;
+  const orchestrating = parts.orchestrate ? await startOrchestrating(foundation) : undefined;
+  const where = orchestrating ? ` at ${orchestrating.served.url}` : '';
+  process.stdout.write(`rotor ${name} is running${where}; stop it with Ctrl-C\n`);
+  if (orchestrating?.tokenFile) process.stdout.write(`the admin token is in ${orchestrating.tokenFile}\n`);
+
+  const signal = await new Promise<NodeJS.Signals>((resolve) => {
+    for (const each of ['SIGTERM', 'SIGINT'] as const) process.once(each, () => resolve(each));
+    // A parent that started us with a channel and is gone: nobody would stop us any more.
+    process.once('disconnect', () => resolve('SIGTERM'));
+  });
+  log.info({ signal }, 'shutting down: finishing the steps at hand');
+  await orchestrating?.close();
+  await workers?.close();
+  await foundation.close();
+}

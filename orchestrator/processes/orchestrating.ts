@@ -1,0 +1,97 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { systemClock } from '../../core/clock.ts';
+import { asRotorError } from '../../core/errors.ts';
+import { cryptoRandom } from '../../core/random.ts';
+import { SecretValue } from '../../core/secret.ts';
+import { pruneJournal } from '../../ledger/journal.ts';
+import type { Policy } from '../../ledger/policies.ts';
+import { createToken, findToken } from '../../ledger/tokens.ts';
+import { openQueue } from '../../workers/queue/queue.ts';
+import { createApi } from '../api/api.ts';
+import { type Served, serveApi } from '../api/serve.ts';
+import type { PolicySpec } from '../manifests/manifest.ts';
+import { sealAndAnchor } from '../operations/audit.ts';
+import { dueOf } from '../operations/due.ts';
+import type { Orchestrator } from '../operations/orchestrator.ts';
+import { createRotationOf } from '../operations/rotate.ts';
+import { startScheduler } from '../scheduler/scheduler.ts';
+import type { Foundation } from './foundation.ts';
+
+export interface Orchestrating {
+  readonly served: Served;
+  readonly tokenFile: string | undefined;
+  close(): Promise<void>;
+}
+
+const SEAL_MS = 1_000;
+const PRUNE_MS = 3_600_000;
+
+/** Scheduler, HTTP API and housekeeping of one process; any number of them share the work through the ledger. */
+export async function startOrchestrating(foundation: Foundation): Promise<Orchestrating> {
+  const { config, ledger, log, registries, fingerprintKey, localStore, anchorFile, telemetry } = foundation;
+  const queue = await openQueue({ url: foundation.queueUrl, log });
+  const orchestrator: Orchestrator = {
+    ledger,
+    registries,
+    clock: systemClock,
+    random: cryptoRandom,
+    log,
+    fingerprintKey,
+    localStore,
+    anchorFile,
+    wake: async (id) => {
+      await queue.wake(id, `${Date.now()}`).catch((thrown) => {
+        log.warn(
+          { err: asRotorError(thrown, 'waking a worker') },
+          'the queue is out of reach; the sweep will find the rotation',
+        );
+      });
+    },
+  };
+  const tokenFile = config.mode === 'embedded' ? await adminToken(foundation) : undefined;
+  const api = createApi(orchestrator, { metrics: () => telemetry.metrics() });
+  const served = await serveApi(api, config.listen);
+  const scheduler = await startScheduler({
+    ledger,
+    clock: systemClock,
+    log,
+    nextDue: (transaction, policy) => dueOf(transaction, policy as Policy<PolicySpec>, systemClock.now()),
+    start: (transaction, policy) =>
+      createRotationOf(orchestrator, transaction, policy as Policy<PolicySpec>, 'schedule', 'scheduler'),
+    wake: orchestrator.wake,
+  });
+  const chores = [
+    every(SEAL_MS, () => sealAndAnchor(ledger, anchorFile)),
+    every(PRUNE_MS, () => pruneJournal(ledger, config.journalRetentionMs)),
+  ];
+  function every(ms: number, work: () => Promise<unknown>): NodeJS.Timeout {
+    return setInterval(() => {
+      work().catch((thrown) =>
+        log.warn({ err: asRotorError(thrown, 'a chore') }, 'a chore failed; it is repeated'),
+      );
+    }, ms);
+  }
+  return {
+    served,
+    tokenFile,
+    close: async () => {
+      for (const chore of chores) clearInterval(chore);
+      await scheduler.stop();
+      await served.close();
+      await sealAndAnchor(ledger, anchorFile).catch(() => undefined);
+      await queue.close();
+    },
+  };
+}
+
+/** On one machine the command line finds its token in a file that only this user may read. */
+async function adminToken({ config, ledger }: Foundation): Promise<string> {
+  const file = join(resolve(config.home), 'admin-token');
+  const known = await readFile(file, 'utf8').catch(() => '');
+  if (known.trim() !== '' && (await findToken(ledger, SecretValue.of(known.trim())))) return file;
+  const token = await createToken(ledger, 'local-admin', 'admin');
+  await mkdir(resolve(config.home), { recursive: true });
+  await writeFile(file, `${token.reveal()}\n`, { mode: 0o600 });
+  return file;
+}
