@@ -3,16 +3,27 @@ import { RotorError } from './errors.ts';
 
 /** The API only: without an SDK, registered at the entry points, all of this does nothing and costs nothing. */
 const tracer = trace.getTracer('rotor');
-const meter = metrics.getMeter('rotor');
+const meter = () => metrics.getMeter('rotor');
+
+/** Made when first used: an instrument that is made before the SDK starts never reports. */
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
 
 const SECONDS = { unit: 's' };
-export const rotationsTotal = meter.createCounter('rotor_rotations_total', {
-  description: 'Rotations that ended, by state',
-});
-export const rotationDuration = meter.createHistogram('rotor_rotation_duration_seconds', SECONDS);
-export const stepDuration = meter.createHistogram('rotor_step_duration_seconds', SECONDS);
-export const dueLag = meter.createGauge('rotor_due_lag_seconds', SECONDS);
-export const credentialAge = meter.createGauge('rotor_credential_age_seconds', SECONDS);
+export const rotationsTotal = lazily(() =>
+  meter().createCounter('rotor_rotations_total', { description: 'Rotations that ended, by state' }),
+);
+export const rotationDuration = lazily(() =>
+  meter().createHistogram('rotor_rotation_duration_seconds', SECONDS),
+);
+export const stepDuration = lazily(() => meter().createHistogram('rotor_step_duration_seconds', SECONDS));
+export const dueLag = lazily(() => meter().createGauge('rotor_due_lag_seconds', SECONDS));
+export const credentialAge = lazily(() => meter().createGauge('rotor_credential_age_seconds', SECONDS));
 
 type Attributes = Readonly<Record<string, string | number | boolean>>;
 

@@ -98,7 +98,7 @@ export async function startScheduler(options: SchedulerOptions): Promise<Schedul
     try {
       const started = await tick(options);
       if (started > 0) options.log.info({ started }, 'rotations are due');
-      dueLag.record(await dueLagSeconds(options.ledger, options.clock.now()));
+      dueLag().record(await dueLagSeconds(options.ledger, options.clock.now()));
     } catch (thrown) {
       options.log.warn(
         { err: asRotorError(thrown, 'a tick of the scheduler') },

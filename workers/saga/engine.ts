@@ -74,9 +74,9 @@ export async function runRotation(saga: Saga, id: string, stop?: AbortSignal): P
       }
       span.setAttribute('rotor.state', outcome.state);
       if (outcome.state === 'done' || outcome.state === 'rolled-back' || outcome.state === 'needs-human') {
-        rotationsTotal.add(1, { state: outcome.state });
+        rotationsTotal().add(1, { state: outcome.state });
         const seconds = (saga.clock.now().getTime() - rotation.createdAt.getTime()) / 1_000;
-        rotationDuration.record(Math.max(0, seconds), { state: outcome.state });
+        rotationDuration().record(Math.max(0, seconds), { state: outcome.state });
       }
       return outcome;
     },

@@ -139,7 +139,7 @@ export class Run {
     let result: Done | Wait;
     try {
       result = await inSpan('rotor.step', attributes, () => this.#perform(direction, step));
-      stepDuration.record((this.#saga.clock.monotonicMs() - startedAt) / 1_000, { step, direction });
+      stepDuration().record((this.#saga.clock.monotonicMs() - startedAt) / 1_000, { step, direction });
     } catch (thrown) {
       return this.#failed(direction, step, asRotorError(thrown, `step ${step}`));
     }

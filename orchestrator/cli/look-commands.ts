@@ -1,0 +1,114 @@
+import { type Command, Option } from 'commander';
+import { stringify } from 'yaml';
+import { systemClock } from '../../core/clock.ts';
+import { formatDuration } from '../../core/duration.ts';
+import { RotorError } from '../../core/errors.ts';
+import { qualified } from '../operations/orchestrator.ts';
+import { apiClient } from './client.ts';
+import { type RotationJson, stepLine } from './follow.ts';
+import { type Format, print, relative, tableOf } from './output.ts';
+
+const format = (command: Command): Format => command.optsWithGlobals().output as Format;
+// biome-ignore lint/suspicious/noExplicitAny: rows are shown as they come; the API's answers are described at /openapi.json.
+type Row = Readonly<Record<string, any>>;
+
+const KINDS: Readonly<
+  Record<string, { head: readonly string[]; row: (item: Row, now: Date) => readonly unknown[] }>
+> = {
+  policies: {
+    head: ['policy', 'paused', 'last rotated', 'next', 'why'],
+    row: (item, now) => [
+      `${item.namespace}/${item.name}`,
+      item.paused ? 'yes' : 'no',
+      relative(item.lastRotatedAt, now),
+      relative(item.nextDueAt, now),
+      item.dueReason,
+    ],
+  },
+  rotations: {
+    head: ['rotation', 'policy', 'trigger', 'state', 'step', 'started', 'took'],
+    row: (item, now) => [
+      item.id,
+      item.policy,
+      item.trigger,
+      item.state,
+      item.direction === 'back' ? `undo ${item.step}` : item.step,
+      relative(item.startedAt ?? item.createdAt, now),
+      item.durationMs === undefined ? '-' : formatDuration(Number(item.durationMs)),
+    ],
+  },
+  providers: {
+    head: ['provider', 'kind', 'generation'],
+    row: (item) => [`${item.namespace}/${item.name}`, item.spec.kind, item.generation],
+  },
+  stores: {
+    head: ['store', 'kind', 'generation'],
+    row: (item) => [`${item.namespace}/${item.name}`, item.spec.kind, item.generation],
+  },
+  tokens: {
+    head: ['token', 'role', 'created', 'expires'],
+    row: (item, now) => [item.name, item.role, relative(item.createdAt, now), relative(item.expiresAt, now)],
+  },
+};
+
+export function registerLookCommands(program: Command): void {
+  program
+    .command('get <kind>')
+    .description(`List ${Object.keys(KINDS).join(', ')}`)
+    .addOption(new Option('--policy <name>', 'rotations of this policy only'))
+    .addOption(
+      new Option('--state <state>', 'rotations in this state only').choices([
+        'queued',
+        'running',
+        'waiting',
+        'done',
+        'rolled-back',
+        'needs-human',
+      ]),
+    )
+    .action(async (kind: string, { policy, state }: { policy?: string; state?: string }, command) => {
+      const known = KINDS[kind];
+      if (!known)
+        throw new RotorError('api.invalid', {
+          what: `there is no kind "${kind}"`,
+          hint: `Kinds: ${Object.keys(KINDS).join(', ')}.`,
+        });
+      const query = new URLSearchParams({
+        ...(policy ? { policy: qualified(policy) } : {}),
+        ...(state ? { state } : {}),
+      });
+      const answer = await apiClient().get<Record<string, Row[]>>(`/v1/${kind}?${query}`);
+      const now = systemClock.now();
+      const rows = (answer[kind] ?? []).map((item) => known.row(item, now));
+      print(format(command), answer, () => (rows.length === 0 ? `no ${kind}` : tableOf(known.head, rows)));
+    });
+
+  program
+    .command('describe <kind> <name>')
+    .description('Everything that is known of a policy or a rotation')
+    .action(async (kind: string, name: string, _options, command) => {
+      const api = apiClient();
+      if (kind === 'policy') {
+        const policy = await api.get(`/v1/policies/${qualified(name)}`);
+        return print(format(command), policy, () => stringify(policy).trimEnd());
+      }
+      if (kind !== 'rotation')
+        throw new RotorError('api.invalid', {
+          what: `there is no kind "${kind}"`,
+          hint: 'Kinds: policy, rotation.',
+        });
+      const rotation = await api.get<RotationJson>(`/v1/rotations/${name.replace(/^rotation\//, '')}`);
+      return print(format(command), rotation, () => {
+        const { steps, ...rest } = rotation;
+        const told = steps.map(
+          (step) =>
+            `${stepLine(step)}${Object.keys(step.facts).length > 0 ? `\n${indented(step.facts)}` : ''}`,
+        );
+        return `${stringify(rest).trimEnd()}\nsteps:\n${told.join('\n')}`;
+      });
+    });
+}
+
+function indented(facts: object): string {
+  return stringify(facts).trimEnd().replace(/^/gm, '    ');
+}
