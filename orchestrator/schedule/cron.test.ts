@@ -67,7 +67,7 @@ test('an expression that never fires has no next occurrence', () => {
 test.each([
   ['', 'five fields'],
   ['* * *', 'five fields'],
-  ['0 0 0 * * *', 'five fields'],
+  ['0 0 0 0 * * *', 'five fields'],
   ['0 0 30 2 *', 'no month has'],
   ['99 * * * *', 'out of range'],
   ['H 3 * * *', 'jitter'],

@@ -2,11 +2,11 @@ import { type CronExpression, CronExpressionParser } from 'cron-parser';
 import { offsetAt } from './zone.ts';
 
 const THREE_HOURS_MS = 3 * 3_600_000;
-/** More than one a minute in three hours: the most that a search can skip before it passes its start. */
-const MOST_SKIPPED = 200;
+/** One a second in three hours: the most that a search can skip before it passes its start. */
+const MOST_SKIPPED = 11_000;
 const PREDEFINED = /^@(yearly|annually|monthly|weekly|daily|hourly)$/;
-/** Five fields. No `H`: the parser would draw it anew at every call, and no `R`, `?`, or seconds. */
-const FIVE_FIELDS = /^[\dA-Za-z*,/#-]+( +[\dA-Za-z*,/#-]+){4}$/;
+/** Five fields, or six with seconds first. No `H`: the parser would draw it anew at every call, and no `R` or `?`. */
+const FIELDS = /^[\dA-Za-z*,/#-]+( +[\dA-Za-z*,/#-]+){4,5}$/;
 
 /**
  * The first occurrence of `cron` after `after` (epoch ms), or undefined when it never fires.
@@ -32,8 +32,8 @@ export function nextCron(cron: string, timeZone: string, after: number): number 
 
 /** Why `cron` can't be a schedule, in words that don't quote it; undefined when it can. */
 export function cronProblem(cron: string): string | undefined {
-  if (!PREDEFINED.test(cron) && !FIVE_FIELDS.test(cron)) {
-    return 'needs five fields (minute, hour, day of month, month, day of week) such as "0 3 * * 6", or @daily, @weekly, @monthly';
+  if (!PREDEFINED.test(cron) && !FIELDS.test(cron)) {
+    return 'needs five fields (minute, hour, day of month, month, day of week) such as "0 3 * * 6", six with seconds first, or @daily, @weekly, @monthly';
   }
   if (/\b[HRW]\b/i.test(cron)) return 'must not draw random times: use `jitter`';
   const expression = parse(cron, 'UTC', 0);
