@@ -50,4 +50,6 @@ async function run(
   await orchestrating?.close();
   await workers?.close();
   await foundation.close();
+  // A parent's channel would keep this process alive.
+  if (process.connected) process.disconnect();
 }
