@@ -17,7 +17,7 @@ export interface Limits {
   readonly strangers: number;
 }
 
-export const LIMITS: Limits = { perToken: 100, strangers: 30 };
+export const LIMITS: Limits = { perToken: 200, strangers: 30 };
 
 /** Lets in who shows a valid token of at least `role`; strangers learn nothing but 401, and not often. */
 export function access(

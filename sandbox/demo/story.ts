@@ -66,7 +66,7 @@ export async function killedWorker(actors: Actors, replace: () => Promise<Child>
       return followed(actors, id);
     }
     if (ENDED.includes(state)) return followed(actors, id);
-    await pause(5);
+    await pause(20);
   }
 }
 
