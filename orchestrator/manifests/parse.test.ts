@@ -116,7 +116,7 @@ describe('a valid set', () => {
         windows: [],
         blackouts: [],
       },
-      settle: { graceMs: 0, evidence: 'sessions', timeoutMs: 3_600_000, onTimeout: 'roll-back' },
+      settle: { graceMs: 10_000, evidence: 'sessions', timeoutMs: 3_600_000, onTimeout: 'roll-back' },
       deadlineMs: 6 * 3_600_000,
       suspend: false,
     });

@@ -6,14 +6,21 @@ import { keyed } from './keyed.ts';
 import type { PolicySpec } from './manifest.ts';
 import { resourceName } from './names.ts';
 
+const DEFAULT_GRACE_MS = 10_000;
+
 const settle = z
   .strictObject({
-    grace: duration().default(0).describe('Keep the old credential at least this long'),
+    grace: duration().optional().describe('Keep the old credential at least this long'),
     evidence: z.enum(['sessions', 'time-only']).default('sessions').describe('What proves that it is unused'),
     timeout: duration({ min: 1000 }).default(3_600_000).describe('Wait this long for the evidence'),
     onTimeout: z.enum(['roll-back', 'needs-human']).default('roll-back'),
   })
-  .transform(({ grace, timeout, ...rest }) => ({ ...rest, graceMs: grace, timeoutMs: timeout }));
+  .transform(({ grace, timeout, ...rest }) => ({
+    ...rest,
+    // A login that is under way is no session yet: evidence needs a moment to show itself.
+    graceMs: grace ?? Math.min(DEFAULT_GRACE_MS, timeout),
+    timeoutMs: timeout,
+  }));
 
 const apart = z
   .strictObject({
