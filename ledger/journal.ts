@@ -40,6 +40,8 @@ export interface Transition {
   /** Not to be claimed before that many milliseconds. */
   readonly wakeInMs?: number;
   readonly waitReason?: string;
+  /** The holder knows that it was cancelled, and waits all the same. */
+  readonly cancelSeen?: true;
   readonly versions?: readonly VersionChange[];
   readonly audit?: readonly AuditEvent[];
 }

@@ -107,6 +107,19 @@ test('a rotation let go is found by the sweep once its wake-up time has come, an
   expect(await getRotation(ledger, id)).toMatchObject({ state: 'queued', cancelRequested: false });
 });
 
+test('a cancellation that crosses the step to a long wait is not slept through', async () => {
+  const { ledger } = test_;
+  const { id } = await queuedRotation(ledger);
+  const { epoch = 0n } = (await claimRotation(ledger, id, 'w', LEASE)) ?? {};
+  await requestCancel(ledger, id, 'test');
+  const wait = { rotationId: id, epoch, seq: 0, entries: [], state: 'waiting', wakeInMs: 600_000 } as const;
+  await recordTransition(ledger, wait);
+  const again = await claimRotation(ledger, id, 'w', LEASE);
+  expect(again).toMatchObject({ cancelRequested: true });
+  await recordTransition(ledger, { ...wait, epoch: again?.epoch ?? 0n, cancelSeen: true });
+  expect(await claimRotation(ledger, id, 'w', LEASE)).toBeUndefined();
+});
+
 test('a provider at maxConcurrent makes further rotations wait, and only those', async () => {
   const { ledger } = test_;
   const spec = { maxConcurrent: 1 };

@@ -195,7 +195,9 @@ BEGIN
          new_version = CASE WHEN p_patch ? 'newVersion' THEN (p_patch ->> 'newVersion')::uuid ELSE r.new_version END,
          error       = CASE WHEN p_patch ? 'error' THEN p_patch -> 'error' ELSE r.error END,
          wait_reason = p_patch ->> 'waitReason',
-         wake_at     = clock_timestamp() + (p_patch ->> 'wakeInMs')::bigint * interval '1 millisecond',
+         -- A cancellation that its holder hasn't seen yet must not wait for the wake-up time.
+         wake_at     = CASE WHEN r.cancel_requested AND NOT p_patch ? 'cancelSeen' THEN NULL
+                            ELSE clock_timestamp() + (p_patch ->> 'wakeInMs')::bigint * interval '1 millisecond' END,
          lease_until = clock_timestamp() + (p_patch ->> 'leaseMs')::integer * interval '1 millisecond',
          ended_at    = CASE WHEN p_patch ->> 'state' IN ('done', 'rolled-back', 'needs-human') THEN clock_timestamp() END
    WHERE r.id = p_id AND r.epoch = p_epoch AND r.journal_seq = p_seq AND r.state = 'running'

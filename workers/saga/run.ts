@@ -215,7 +215,12 @@ export class Run {
     waitReason: string,
     entries: readonly JournalEntry[] = [],
   ): Promise<RunOutcome> {
-    await this.#record(entries, { state: 'waiting', wakeInMs: Math.ceil(wakeInMs), waitReason }, false);
+    const seen = this.#cancel ? { cancelSeen: true as const } : {};
+    await this.#record(
+      entries,
+      { state: 'waiting', wakeInMs: Math.ceil(wakeInMs), waitReason, ...seen },
+      false,
+    );
     return { state: 'waiting', wakeInMs };
   }
 
