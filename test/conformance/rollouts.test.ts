@@ -45,9 +45,11 @@ for (const [kind, modes] of Object.entries(rolloutScenarios)) {
       }
     });
 
-    test(`${kind} ${mode}: an ill consumer is refused by plan, and not proven by move`, async ({ skip }) => {
-      const { session, proves, breakDown } = await fresh();
-      if (proves === 'nothing') skip('this rollout sees no health, and says so in its proof');
+    // `none` reloads nothing and sees nothing, and says so in its proof: the rest asks for what it doesn't claim.
+    if (kind === 'none') continue;
+
+    test(`${kind} ${mode}: an ill consumer is refused by plan, and not proven by move`, async () => {
+      const { session, breakDown } = await fresh();
       await breakDown('health');
       for (const attempt of [() => session.plan(call()), () => session.move(call(), version('v0'))]) {
         const error = await attempt().catch((thrown: unknown) => thrown);
@@ -56,17 +58,15 @@ for (const [kind, modes] of Object.entries(rolloutScenarios)) {
       }
     });
 
-    test(`${kind} ${mode}: a consumer that still runs the other version is not proven`, async ({ skip }) => {
-      const { session, proves, deliver } = await fresh();
-      if (proves === 'nothing') skip('this rollout sees no version, and says so in its proof');
+    test(`${kind} ${mode}: a consumer that still runs the other version is not proven`, async () => {
+      const { session, deliver } = await fresh();
       await deliver('v1');
       const moving = session.move(call(), version('v2'));
       await expect(moving).rejects.toMatchObject({ code: 'rollout.unhealthy', kind: 'terminal' });
     });
 
-    test(`${kind} ${mode}: a refused reload is retryable, and nothing has moved`, async ({ skip }) => {
-      const { session, proves, deliver, running, breakDown } = await fresh();
-      if (proves === 'nothing') skip('this rollout reloads nothing');
+    test(`${kind} ${mode}: a refused reload is retryable, and nothing has moved`, async () => {
+      const { session, deliver, running, breakDown } = await fresh();
       await breakDown('refuses');
       await deliver('v1');
       const moving = session.move(call(), version('v1'));
@@ -74,17 +74,17 @@ for (const [kind, modes] of Object.entries(rolloutScenarios)) {
       expect(await running()).toBe('v0');
     });
 
-    test(`${kind} ${mode}: without time left nothing is reloaded`, async ({ skip }) => {
-      const { session, proves, deliver, running } = await fresh();
-      if (proves === 'nothing') skip('this rollout reloads nothing');
+    test(`${kind} ${mode}: without time left nothing is reloaded`, async () => {
+      const { session, deliver, running } = await fresh();
       await deliver('v1');
       await expect(session.move(call(0), version('v1'))).rejects.toMatchObject({ code: 'call.timeout' });
       expect(await running()).toBe('v0');
     });
 
-    test(`${kind} ${mode}: a command that the operator didn't allow is never run`, async ({ skip }) => {
+    if (mode !== 'command') continue;
+    test(`${kind} ${mode}: a command that the operator didn't allow is never run`, async () => {
       const { withoutCommands, deliver, running } = await fresh();
-      if (!withoutCommands) return skip('this mode runs no command');
+      if (!withoutCommands) throw new Error('the scenario has no session without commands');
       await deliver('v1');
       for (const attempt of [
         () => withoutCommands.plan(call()),
