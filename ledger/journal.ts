@@ -31,7 +31,6 @@ export interface Transition {
   readonly entries: readonly JournalEntry[];
   readonly state?: RotationState;
   readonly direction?: Direction;
-  readonly step?: string;
   readonly oldVersion?: string | null;
   readonly newVersion?: string | null;
   readonly error?: ErrorRecord | null;
@@ -52,6 +51,8 @@ export interface Flags {
   readonly overdue: boolean;
   /** When the entries were committed, by the database's clock. */
   readonly recordedAt: Date;
+  /** Whether the lease was prolonged along the way. */
+  readonly renewed: boolean;
 }
 
 /**
@@ -96,35 +97,39 @@ export async function recordTransition(ledger: Ledger, transition: Transition): 
   if (!recorded || recorded.outcome === 'fenced') {
     throw new RotorError('ledger.fenced', { what: `rotation ${rotationId}: another worker holds it now` });
   }
-  return { cancel: recorded.cancel, overdue: recorded.overdue, recordedAt: recorded.recorded_at };
+  return {
+    cancel: recorded.cancel,
+    overdue: recorded.overdue,
+    recordedAt: recorded.recorded_at,
+    renewed: recorded.outcome === 'recorded' && transition.leaseMs !== undefined,
+  };
 }
 
 /**
- * The transition that most steps make, one outcome and the next intent, as one plain statement: a third of the cost.
+ * The transition that most steps make, one outcome and the next intent: a single insert that leaves the rotation's row
+ * alone, a third of the cost. It checks the epoch without a lock; should another worker claim the rotation in that very
+ * moment, the two can't both build on the same journal row, and whoever comes second lets go.
  * @returns undefined when nothing was written (fenced, or repeated): rotor.record tells which
  */
 async function advance(
   ledger: Ledger,
-  { rotationId, epoch, seq, leaseMs }: Transition,
+  { rotationId, epoch, seq }: Transition,
   outcome: JournalEntry,
   intent: JournalEntry,
 ): Promise<Flags | undefined> {
   const [row] = await ledger.query<{ cancel: boolean; overdue: boolean; recorded_at: Date }>(
     `WITH held AS (
-       UPDATE rotor.rotations
-          SET journal_seq = $3 + 1, step = $9, lease_until = clock_timestamp() + $4 * interval '1 millisecond',
-              wake_at = NULL, wait_reason = NULL
-        WHERE id = $1 AND epoch = $2 AND journal_seq = $3 AND state = 'running'
-       RETURNING cancel_requested, deadline_at < clock_timestamp() AS overdue, clock_timestamp() AS recorded_at),
+       SELECT cancel_requested AS cancel, deadline_at < clock_timestamp() AS overdue
+         FROM rotor.rotations WHERE id = $1 AND epoch = $2 AND state = 'running'),
      written AS (
-       INSERT INTO rotor.journal (rotation_id, seq, at, epoch, direction, step, event, facts, next_direction, next_step, next_facts)
-       SELECT $1, $3 + 1, held.recorded_at, $2, $5, $6, 'done', $7, $8, $9, $10 FROM held)
-     SELECT cancel_requested AS cancel, overdue, recorded_at FROM held`,
+       INSERT INTO rotor.journal (rotation_id, seq, epoch, direction, step, event, facts, next_direction, next_step, next_facts)
+       SELECT $1, $3, $2, $4, $5, 'done', $6, $7, $8, $9 FROM held
+       ON CONFLICT DO NOTHING RETURNING at)
+     SELECT cancel, overdue, at AS recorded_at FROM held, written`,
     [
       rotationId,
       epoch,
-      seq,
-      leaseMs ?? null,
+      seq + 1,
       outcome.direction,
       outcome.step,
       JSON.stringify(outcome.facts),
@@ -134,7 +139,7 @@ async function advance(
     ],
     'advance',
   );
-  return row && { cancel: row.cancel, overdue: row.overdue, recordedAt: row.recorded_at };
+  return row && { cancel: row.cancel, overdue: row.overdue, recordedAt: row.recorded_at, renewed: false };
 }
 
 interface StoredRow {

@@ -69,7 +69,7 @@ test('a transition repeated after a lost answer is recorded once', async () => {
   const { ledger } = test_;
   const { id } = await queuedRotation(ledger);
   const { epoch = 0n } = (await claimRotation(ledger, id, 'w', LEASE)) ?? {};
-  const transition = { rotationId: id, epoch, seq: 0, entries: [INTENT], leaseMs: LEASE, step: 'plan' };
+  const transition = { rotationId: id, epoch, seq: 0, entries: [INTENT], leaseMs: LEASE };
   await recordTransition(ledger, transition);
   await recordTransition(ledger, transition);
   expect(await readJournal(ledger, id)).toHaveLength(1);

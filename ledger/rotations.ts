@@ -22,7 +22,6 @@ export interface Rotation<Spec = unknown> {
   readonly step: string | undefined;
   /** Fencing token of the latest claim. */
   readonly epoch: bigint;
-  readonly journalSeq: number;
   readonly worker: string | undefined;
   readonly wakeAt: Date | undefined;
   readonly waitReason: string | undefined;
@@ -64,8 +63,9 @@ interface RotationRow {
   state: RotationState;
   direction: Direction;
   step: string | null;
+  /** The step by the journal, which is ahead of the rotation's own row. */
+  at_step?: string | null;
   epoch: bigint;
-  journal_seq: number;
   worker: string | null;
   wake_at: Date | null;
   wait_reason: string | null;
@@ -113,6 +113,23 @@ export async function createRotation(ledger: Ledger, rotation: NewRotation): Pro
   return rows.length === 1;
 }
 
+/** A rotation in hand. */
+export interface Claimed<Spec> extends Rotation<Spec> {
+  /** Whether its journal has rows to read. */
+  readonly journaled: boolean;
+}
+
+const CLAIMABLE = `state IN ('queued', 'running', 'waiting')
+  AND (lease_until IS NULL OR lease_until <= clock_timestamp()) AND (wake_at IS NULL OR wake_at <= clock_timestamp())`;
+const ABOUT_CLAIMED = `r.*, r.deadline_at < clock_timestamp() AS overdue,
+  EXISTS (SELECT FROM rotor.journal j WHERE j.rotation_id = r.id) AS journaled`;
+const CLAIM_PLAIN = `UPDATE rotor.rotations r
+   SET epoch = nextval('rotor.fence'), recovered = r.recovered OR r.lease_until IS NOT NULL, worker = $2,
+       lease_until = clock_timestamp() + $3::integer * interval '1 millisecond', wake_at = NULL, wait_reason = NULL,
+       state = 'running', started_at = coalesce(r.started_at, clock_timestamp())
+ WHERE id = $1 AND spec -> 'maxConcurrent' IS NULL AND ${CLAIMABLE} RETURNING ${ABOUT_CLAIMED}`;
+const CLAIM_LIMITED = `SELECT ${ABOUT_CLAIMED} FROM rotor.claim($1, $2, $3) AS r`;
+
 /**
  * Takes hold of a rotation for `leaseMs`: a new epoch, after which every write of an earlier holder is refused.
  * @returns undefined when it is held, ended, not to be woken yet, or its provider is at its limit (`maxConcurrent` of the spec)
@@ -122,13 +139,17 @@ export async function claimRotation<Spec>(
   id: string,
   worker: string,
   leaseMs: number,
-): Promise<Rotation<Spec> | undefined> {
-  const rows = await ledger.query<RotationRow>(
-    'SELECT *, deadline_at < clock_timestamp() AS overdue FROM rotor.claim($1, $2, $3)',
+): Promise<Claimed<Spec> | undefined> {
+  // A provider without a limit needs no lock: one plain statement. Where there is one, rotor.claim takes turns.
+  const [plain] = await ledger.query<RotationRow & { journaled: boolean }>(
+    CLAIM_PLAIN,
     [id, worker, leaseMs],
-    'claim',
+    'claim-plain',
   );
-  return rows[0] && (fromRow(rows[0]) as Rotation<Spec>);
+  const [row] = plain
+    ? [plain]
+    : await ledger.query<RotationRow & { journaled: boolean }>(CLAIM_LIMITED, [id, worker, leaseMs], 'claim');
+  return row && { ...(fromRow(row) as Rotation<Spec>), journaled: row.journaled };
 }
 
 /** Prolongs the lease. @returns false when another worker holds the rotation now */
@@ -154,7 +175,7 @@ export async function wakeableRotations(
 ): Promise<readonly { id: string; epoch: bigint }[]> {
   return ledger.query<{ id: string; epoch: bigint }>(
     `SELECT id, epoch FROM rotor.rotations
-      WHERE state IN ('queued', 'running', 'waiting')
+      WHERE open AND state <> 'needs-human'
         AND (wake_at IS NULL OR wake_at <= clock_timestamp())
         AND (lease_until IS NULL OR lease_until <= clock_timestamp())
         AND (state <> 'queued' OR created_at <= clock_timestamp() - interval '1 second' OR lease_until IS NOT NULL)
@@ -164,13 +185,13 @@ export async function wakeableRotations(
   );
 }
 
+const SELECT = `SELECT r.*, deadline_at < clock_timestamp() AS overdue,
+  (SELECT coalesce(j.next_step, j.step) FROM rotor.journal j WHERE j.rotation_id = r.id ORDER BY j.seq DESC LIMIT 1) AS at_step
+  FROM rotor.rotations r`;
+
 /** @throws RotorError `ledger.not-found` */
 export async function getRotation<Spec>(ledger: Ledger, id: string): Promise<Rotation<Spec>> {
-  const rows = await ledger.query<RotationRow>(
-    'SELECT *, deadline_at < clock_timestamp() AS overdue FROM rotor.rotations WHERE id = $1',
-    [id],
-    'get-rotation',
-  );
+  const rows = await ledger.query<RotationRow>(`${SELECT} WHERE id = $1`, [id], 'get-rotation');
   if (!rows[0]) throw new RotorError('ledger.not-found', { what: `there is no rotation ${id}` });
   return fromRow(rows[0]) as Rotation<Spec>;
 }
@@ -187,8 +208,7 @@ export async function listRotations(
   filter: RotationFilter = {},
 ): Promise<readonly Rotation[]> {
   const rows = await ledger.query<RotationRow>(
-    `SELECT *, deadline_at < clock_timestamp() AS overdue FROM rotor.rotations
-      WHERE ($1::text IS NULL OR policy = $1) AND ($2::text IS NULL OR state = $2)
+    `${SELECT} WHERE ($1::text IS NULL OR policy = $1) AND ($2::text IS NULL OR state = $2)
       ORDER BY created_at DESC LIMIT $3`,
     [filter.policy ?? null, filter.state ?? null, filter.limit ?? 100],
   );
@@ -197,11 +217,7 @@ export async function listRotations(
 
 /** The rotation that holds the policy's credential now, if any. */
 export async function openRotationOf(ledger: Ledger, policyUid: string): Promise<Rotation | undefined> {
-  const rows = await ledger.query<RotationRow>(
-    `SELECT *, deadline_at < clock_timestamp() AS overdue FROM rotor.rotations
-      WHERE policy_uid = $1 AND state NOT IN ('done', 'rolled-back')`,
-    [policyUid],
-  );
+  const rows = await ledger.query<RotationRow>(`${SELECT} WHERE policy_uid = $1 AND open`, [policyUid]);
   return rows[0] && fromRow(rows[0]);
 }
 
@@ -274,9 +290,8 @@ function fromRow(row: RotationRow): Rotation {
     spec: row.spec,
     state: row.state,
     direction: row.direction,
-    step: row.step ?? undefined,
+    step: row.at_step ?? row.step ?? undefined,
     epoch: row.epoch,
-    journalSeq: row.journal_seq,
     worker: row.worker ?? undefined,
     wakeAt: row.wake_at ?? undefined,
     waitReason: row.wait_reason ?? undefined,

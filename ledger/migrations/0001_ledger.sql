@@ -49,10 +49,12 @@ CREATE TABLE rotor.rotations (
   spec             jsonb NOT NULL,
   state            text NOT NULL DEFAULT 'queued'
                    CHECK (state IN ('queued', 'running', 'waiting', 'done', 'rolled-back', 'needs-human')),
+  -- False from the end on. The indexes look at this and not at state, so that a row which only changes its state, lease or
+  -- worker is updated in place (HOT) and touches no index.
+  open             boolean NOT NULL DEFAULT true,
   direction        text NOT NULL DEFAULT 'forward' CHECK (direction IN ('forward', 'back')),
   step             text,
   epoch            bigint NOT NULL DEFAULT 0,
-  journal_seq      integer NOT NULL DEFAULT 0,
   worker           text,
   lease_until      timestamptz,
   wake_at          timestamptz,
@@ -70,15 +72,15 @@ CREATE TABLE rotor.rotations (
 ) WITH (fillfactor = 50);
 
 -- Two rotations of one credential never interleave. A rotation that needs a human still holds its credential.
-CREATE UNIQUE INDEX rotations_one_per_policy ON rotor.rotations (policy_uid) WHERE state NOT IN ('done', 'rolled-back');
--- What the recovery sweep looks at. The lease isn't part of it: it changes with every step, and a row whose indexed
--- columns stay as they are is updated in place (HOT), which halves the cost of a step.
-CREATE INDEX rotations_open ON rotor.rotations (wake_at) WHERE state IN ('queued', 'running', 'waiting');
+CREATE UNIQUE INDEX rotations_one_per_policy ON rotor.rotations (policy_uid) WHERE open;
+-- What the recovery sweep looks at.
+CREATE INDEX rotations_open ON rotor.rotations (wake_at) WHERE open;
 CREATE INDEX rotations_by_policy ON rotor.rotations (policy_uid, created_at DESC);
 CREATE INDEX rotations_recent ON rotor.rotations (created_at DESC);
 
--- One row per commit: the outcome of a step, the intent of the next one, or both.
--- No foreign key: only recordTransition writes here, and checking it would lock the rotation's row twice per step.
+-- One row per commit: the outcome of a step, the intent of the next one, or both. The primary key is the fence of the
+-- journal: two workers can't both build on the same row.
+-- No foreign key: only recordTransition writes here, and checking it would lock the rotation's row at every step.
 CREATE TABLE rotor.journal (
   rotation_id uuid NOT NULL,
   seq         integer NOT NULL,
@@ -149,7 +151,7 @@ BEGIN
   IF v_provider IS NOT NULL AND v_limit IS NOT NULL THEN
     PERFORM pg_advisory_xact_lock(hashtextextended('rotor.provider:' || v_provider, 0));
     IF (SELECT count(*) FROM rotor.rotations
-         WHERE provider = v_provider AND state = 'running' AND lease_until > clock_timestamp() AND id <> p_id) >= v_limit THEN
+         WHERE open AND provider = v_provider AND state = 'running' AND lease_until > clock_timestamp() AND id <> p_id) >= v_limit THEN
       UPDATE rotor.rotations
          SET wake_at = clock_timestamp() + interval '1 second', wait_reason = 'its provider is at maxConcurrent'
        WHERE id = p_id AND state IN ('queued', 'waiting');
@@ -181,16 +183,28 @@ CREATE FUNCTION rotor.record(p_id uuid, p_epoch bigint, p_seq integer, p_row jso
                              OUT outcome text, OUT cancel boolean, OUT overdue boolean, OUT recorded_at timestamptz)
 LANGUAGE plpgsql AS $$
 DECLARE
-  v_epoch bigint;
-  v_seq integer;
   v_policy uuid;
 BEGIN
   recorded_at := clock_timestamp();
+  IF p_row IS NOT NULL THEN
+    INSERT INTO rotor.journal (rotation_id, seq, at, epoch, direction, step, event, facts, next_direction, next_step, next_facts)
+    SELECT p_id, p_seq + 1, recorded_at, p_epoch, p_row ->> 'direction', p_row ->> 'step', p_row ->> 'event', p_row -> 'facts',
+           p_row ->> 'nextDirection', p_row ->> 'nextStep', p_row -> 'nextFacts'
+      FROM rotor.rotations r WHERE r.id = p_id AND r.epoch = p_epoch AND r.state = 'running'
+    ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+      SELECT r.cancel_requested, r.deadline_at < clock_timestamp() INTO cancel, overdue FROM rotor.rotations r WHERE r.id = p_id;
+      outcome := CASE WHEN EXISTS (SELECT FROM rotor.journal j WHERE j.rotation_id = p_id AND j.seq = p_seq + 1 AND j.epoch = p_epoch)
+                      THEN 'repeated' ELSE 'fenced' END;
+      RETURN;
+    END IF;
+  END IF;
+
   UPDATE rotor.rotations r
-     SET journal_seq = CASE WHEN p_row IS NULL THEN p_seq ELSE p_seq + 1 END,
-         state       = coalesce(p_patch ->> 'state', r.state),
+     SET state       = coalesce(p_patch ->> 'state', r.state),
+         open        = coalesce(p_patch ->> 'state', r.state) NOT IN ('done', 'rolled-back'),
          direction   = coalesce(p_patch ->> 'direction', r.direction),
-         step        = coalesce(p_patch ->> 'step', r.step),
+         step        = coalesce(p_row ->> 'nextStep', p_row ->> 'step', r.step),
          old_version = CASE WHEN p_patch ? 'oldVersion' THEN (p_patch ->> 'oldVersion')::uuid ELSE r.old_version END,
          new_version = CASE WHEN p_patch ? 'newVersion' THEN (p_patch ->> 'newVersion')::uuid ELSE r.new_version END,
          error       = CASE WHEN p_patch ? 'error' THEN p_patch -> 'error' ELSE r.error END,
@@ -200,17 +214,14 @@ BEGIN
                             ELSE clock_timestamp() + (p_patch ->> 'wakeInMs')::bigint * interval '1 millisecond' END,
          lease_until = clock_timestamp() + (p_patch ->> 'leaseMs')::integer * interval '1 millisecond',
          ended_at    = CASE WHEN p_patch ->> 'state' IN ('done', 'rolled-back', 'needs-human') THEN clock_timestamp() END
-   WHERE r.id = p_id AND r.epoch = p_epoch AND r.journal_seq = p_seq AND r.state = 'running'
+   WHERE r.id = p_id AND r.epoch = p_epoch AND r.state = 'running'
   RETURNING r.policy_uid, r.cancel_requested, r.deadline_at < clock_timestamp() INTO v_policy, cancel, overdue;
-
   IF NOT FOUND THEN
-    SELECT r.epoch, r.journal_seq, r.cancel_requested, r.deadline_at < clock_timestamp()
-      INTO v_epoch, v_seq, cancel, overdue FROM rotor.rotations r WHERE r.id = p_id;
-    IF v_epoch = p_epoch AND p_row IS NOT NULL AND v_seq = p_seq + 1 THEN
-      outcome := 'repeated';
-    ELSE
-      outcome := 'fenced';
+    -- Claimed by another since the row above was written: nothing of this may stay.
+    IF p_row IS NOT NULL THEN
+      DELETE FROM rotor.journal WHERE rotation_id = p_id AND seq = p_seq + 1 AND epoch = p_epoch;
     END IF;
+    outcome := 'fenced';
     RETURN;
   END IF;
 
@@ -219,12 +230,6 @@ BEGIN
        SET replan = true,
            last_rotated_at = CASE WHEN p_patch ->> 'state' = 'done' THEN recorded_at ELSE last_rotated_at END
      WHERE uid = v_policy;
-  END IF;
-
-  IF p_row IS NOT NULL THEN
-    INSERT INTO rotor.journal (rotation_id, seq, at, epoch, direction, step, event, facts, next_direction, next_step, next_facts)
-    VALUES (p_id, p_seq + 1, recorded_at, p_epoch, p_row ->> 'direction', p_row ->> 'step', p_row ->> 'event', p_row -> 'facts',
-            p_row ->> 'nextDirection', p_row ->> 'nextStep', p_row -> 'nextFacts');
   END IF;
 
   IF p_versions IS NOT NULL THEN

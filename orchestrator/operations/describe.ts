@@ -15,7 +15,7 @@ export interface StepView {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
-export type RotationView = Omit<Rotation, 'spec' | 'epoch' | 'journalSeq' | 'trace' | 'policyUid'> & {
+export type RotationView = Omit<Rotation, 'spec' | 'epoch' | 'trace' | 'policyUid'> & {
   readonly durationMs: number | undefined;
   readonly steps: readonly StepView[];
   /** The attempts that count: the old credential was refused, the new one accepted. */
@@ -33,7 +33,7 @@ export async function describeRotation({ ledger }: Orchestrator, id: string): Pr
 
 /** Without what is for the engine alone. */
 export function summaryOf(rotation: Rotation): Omit<RotationView, 'steps' | 'proof'> {
-  const { spec: _spec, epoch: _epoch, journalSeq: _seq, trace: _trace, policyUid: _uid, ...view } = rotation;
+  const { spec: _spec, epoch: _epoch, trace: _trace, policyUid: _uid, ...view } = rotation;
   const from = rotation.startedAt ?? rotation.createdAt;
   return { ...view, durationMs: rotation.endedAt && rotation.endedAt.getTime() - from.getTime() };
 }

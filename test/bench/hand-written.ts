@@ -12,23 +12,11 @@ export async function runHandWritten(url: string, count: number, concurrency: nu
       CREATE TABLE IF NOT EXISTS hand_journal (saga uuid, step text, at timestamptz DEFAULT clock_timestamp(), PRIMARY KEY (saga, step))`);
     return await timed(count, concurrency, async () => {
       const id = randomUUID();
-      await pool.query({
-        name: 'begin',
-        text: `INSERT INTO hand_sagas VALUES ($1, 'running')`,
-        values: [id],
-      });
+      await pool.query(`INSERT INTO hand_sagas VALUES ($1, 'running')`, [id]);
       for (const step of STEPS) {
-        await pool.query({
-          name: 'step',
-          text: 'INSERT INTO hand_journal (saga, step) VALUES ($1, $2)',
-          values: [id, step],
-        });
+        await pool.query('INSERT INTO hand_journal (saga, step) VALUES ($1, $2)', [id, step]);
       }
-      await pool.query({
-        name: 'end',
-        text: `UPDATE hand_sagas SET state = 'done' WHERE id = $1`,
-        values: [id],
-      });
+      await pool.query(`UPDATE hand_sagas SET state = 'done' WHERE id = $1`, [id]);
     });
   } finally {
     await pool.end();

@@ -59,7 +59,7 @@ export async function runRotation(saga: Saga, id: string, stop?: AbortSignal): P
     'rotor.rotation',
     attributes,
     async (span) => {
-      const journal = rotation.journalSeq === 0 ? [] : await readJournal(saga.ledger, id);
+      const journal = rotation.journaled ? await readJournal(saga.ledger, id) : [];
       const run = new Run({ saga, rotation, lease, log, journal, stop });
       let outcome: RunOutcome;
       try {

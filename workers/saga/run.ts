@@ -66,7 +66,7 @@ export class Run {
     this.#log = log;
     this.#stop = stop;
     this.#rows = [...journal];
-    this.#seq = rotation.journalSeq;
+    this.#seq = journal.at(-1)?.seq ?? 0;
     this.#position = positionOf(this.#rows);
     this.#oldVersion = rotation.oldVersion;
     this.#newVersion = rotation.newVersion;
@@ -192,7 +192,6 @@ export class Run {
     const versions = [...(change.versions ?? []), ...(announced?.versions ?? [])];
     await this.#record([...before, entry], {
       ...change,
-      step,
       versions,
       ...(announced ? { newVersion: announced.newVersion } : {}),
     });
@@ -348,7 +347,7 @@ export class Run {
       deadline: this.#lease.deadline(),
       clock: this.#saga.clock,
     });
-    if (keep) this.#lease.renewed(askedAt);
+    if (flags.renewed) this.#lease.renewed(askedAt);
     this.#cancel = flags.cancel;
     this.#overdue = flags.overdue;
     if (entries.length > 0) this.#seq += 1;
