@@ -1,0 +1,223 @@
+/**
+ * Everything that is measured, in one run on one machine: npm run bench [-- --json]. What the rows mean: docs/bench.md.
+ */
+import { spawn } from 'node:child_process';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import Table from 'cli-table3';
+import { Redis } from 'ioredis';
+import { silentLog } from '../../core/log.ts';
+import { SecretValue } from '../../core/secret.ts';
+import { type Ledger, migrateLedger, openLedger } from '../../ledger/database.ts';
+import { startEmbeddedPostgres } from '../../ledger/embedded-postgres.ts';
+import { runDbos } from './dbos.ts';
+import { runEmptySagas } from './empty-saga.ts';
+import { runHandWritten } from './hand-written.ts';
+import { memoryOf } from './memory.ts';
+import { compareRotation, median } from './rotation.ts';
+import { throughput } from './throughput.ts';
+import { tickWith } from './ticks.ts';
+
+interface Row {
+  readonly name: string;
+  readonly value: string;
+  readonly target?: string;
+  readonly met?: boolean;
+}
+
+const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+const rows: Row[] = [];
+const results: Record<string, unknown> = {};
+const folder = await mkdtemp(join(tmpdir(), 'rotor-bench-'));
+await chmod(folder, 0o755);
+const postgres = await startEmbeddedPostgres({ folder: join(folder, 'postgres') });
+const redis = await startRedis();
+const ledger = await openFresh('bench');
+const tell = (line: string) => process.stderr.write(`${line}\n`);
+try {
+  tell('(a) a full rotation against the bare sequence of the same calls ...');
+  const { rotor, bare } = await compareRotation(ledger, postgres.url(), folder, 21);
+  const ratio = rotor / bare;
+  rows.push({
+    name: '(a) full rotation / bare sequence',
+    value: `${ratio.toFixed(2)} (${rotor.toFixed(0)} ms / ${bare.toFixed(0)} ms)`,
+    target: '<= 1.5',
+    met: ratio <= 1.5,
+  });
+  results.a = { rotorMs: rotor, bareMs: bare, ratio };
+
+  tell('(c) six empty steps against DBOS and a hand-written loop ...');
+  results.c = await compareEngines();
+
+  tell('(b) rotations a second through the queue ...');
+  results.b = await compareQueues();
+
+  tell('(d) a tick with ten thousand to a million policies ...');
+  results.d = await compareTicks();
+
+  tell('(e) memory ...');
+  const memory = await memoryOf(postgres.url('bench'), folder);
+  for (const [process_, mebibytes] of Object.entries(memory))
+    rows.push({
+      name: `(e) memory of ${process_}, idle`,
+      value: mebibytes === undefined ? 'unknown here' : `${mebibytes.toFixed(0)} MiB`,
+    });
+  results.e = memory;
+} finally {
+  await ledger.close();
+  if ('stop' in redis) redis.stop();
+  await postgres.stop();
+  await rm(folder, { recursive: true, force: true });
+}
+
+const machine = {
+  cores: availableParallelism(),
+  node: process.version,
+  platform: `${process.platform}-${process.arch}`,
+};
+if (!options.json) {
+  const table = new Table({ head: ['what', 'value', 'target', 'met'], style: { head: [], border: [] } });
+  for (const { name, value, target, met } of rows)
+    table.push([name, value, target ?? '', met === undefined ? '' : met ? 'yes' : 'NO']);
+  process.stdout.write(`${table.toString()}\n${JSON.stringify(machine)}\n`);
+} else {
+  process.stdout.write(`${JSON.stringify({ machine, rows, results })}\n`);
+}
+
+/** Rounds alternate, so that a slow moment of the machine hits all of them; the median round counts. */
+async function compareEngines(): Promise<object> {
+  const runs = [
+    { concurrency: 1, count: 150 },
+    { concurrency: 20, count: 600 },
+  ];
+  const rates: Record<
+    string,
+    { rotor: number; handWritten: number; dbos: number; overHand: number; overDbos: number }
+  > = {};
+  const url = postgres.url('bench');
+  const dbos = await runDbos(
+    url,
+    runs.map(({ concurrency, count }) => ({ concurrency, count: count / 2 })),
+  );
+  for (const [index, { concurrency, count }] of runs.entries()) {
+    const rotor: number[] = [];
+    const hand: number[] = [];
+    for (let round = 0; round < 6; round += 1) {
+      const rotorMs = await runEmptySagas(ledger, count, concurrency);
+      const handMs = await runHandWritten(url, count, concurrency);
+      if (round === 0) continue;
+      rotor.push((count / rotorMs) * 1_000);
+      hand.push((count / handMs) * 1_000);
+    }
+    const [ours, handWritten] = [median(rotor), median(hand)];
+    const dbosRate = (count / 2 / (dbos[index] ?? 1)) * 1_000;
+    const overHand = ours / handWritten;
+    const overDbos = ours / dbosRate;
+    rates[concurrency] = { rotor: ours, handWritten, dbos: dbosRate, overHand, overDbos };
+    const at = `six empty steps, concurrency ${concurrency}`;
+    rows.push({
+      name: `(c) ${at}: Rotor / DBOS`,
+      value: `${overDbos.toFixed(1)} (${ours.toFixed(0)} / ${dbosRate.toFixed(0)} a second)`,
+      target: '>= 4',
+      met: overDbos >= 4,
+    });
+    rows.push({
+      name: `(c) ${at}: Rotor / hand-written`,
+      value: `${overHand.toFixed(2)} (${ours.toFixed(0)} / ${handWritten.toFixed(0)} a second)`,
+      target: '>= 0.7',
+      met: overHand >= 0.7,
+    });
+  }
+  return rates;
+}
+
+async function compareQueues(): Promise<object> {
+  const rates: Record<string, number | string> = {};
+  for (const fsync of [true, false]) {
+    const name = fsync ? 'bench_sync' : 'bench_async';
+    const on = await openFresh(name, fsync ? {} : { synchronous_commit: 'off' });
+    const backends = { PostgreSQL: postgres.url(name), Redis: 'url' in redis ? redis.url : undefined };
+    for (const [backend, url] of Object.entries(backends)) {
+      for (const concurrency of [1, 8, 32]) {
+        const label = `(b) rotations a second, queue on ${backend}, concurrency ${concurrency}, ${fsync ? 'with' : 'without'} fsync`;
+        const rate =
+          url === undefined
+            ? undefined
+            : await throughput(on, url, concurrency === 1 ? 60 : 300, concurrency);
+        rates[label] = rate ?? 'skipped';
+        rows.push({
+          name: label,
+          value: rate === undefined ? `skipped: ${'skipped' in redis ? redis.skipped : ''}` : rate.toFixed(0),
+        });
+      }
+    }
+    await on.close();
+  }
+  return rates;
+}
+
+async function compareTicks(): Promise<object> {
+  const on = await openFresh('bench_ticks');
+  const ticks: Record<string, { none: number; due: number }> = {};
+  for (const policies of [10_000, 100_000, 1_000_000]) {
+    const measured = await tickWith(on, policies);
+    ticks[policies] = measured;
+    rows.push({
+      name: `(d) tick, ${policies} policies`,
+      value: `none due ${measured.none.toFixed(1)} ms, 100 due ${measured.due.toFixed(0)} ms`,
+    });
+  }
+  await on.close();
+  const ratio = (ticks[1_000_000]?.none ?? 0) / (ticks[10_000]?.none ?? 1);
+  rows.push({
+    name: '(d) tick, none due: a million policies / ten thousand',
+    value: ratio.toFixed(2),
+    target: '<= 2',
+    met: ratio <= 2,
+  });
+  return { ...ticks, ratio };
+}
+
+async function openFresh(name: string, settings: Readonly<Record<string, string>> = {}): Promise<Ledger> {
+  const server = openLedger({ url: SecretValue.of(postgres.url()), log: silentLog, connections: 1 });
+  await server.query(`CREATE DATABASE ${name}`);
+  await server.close();
+  const url = SecretValue.of(postgres.url(name));
+  await migrateLedger(url, silentLog);
+  return openLedger({ url, log: silentLog, connections: 40, settings });
+}
+
+async function startRedis(): Promise<{ url: string; stop: () => void } | { skipped: string }> {
+  const port = await new Promise<number>((resolve) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+  const child = spawn(
+    'redis-server',
+    [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--maxmemory-policy',
+      'noeviction',
+    ],
+    { stdio: 'ignore' },
+  );
+  const missing = new Promise<'missing'>((resolve) => child.on('error', () => resolve('missing')));
+  const client = new Redis(port, '127.0.0.1', { retryStrategy: (times) => (times < 50 ? 50 : null) });
+  client.on('error', () => undefined);
+  const found = await Promise.race([missing, client.ping()]);
+  client.disconnect();
+  if (found === 'missing') return { skipped: 'no redis-server on the PATH' };
+  return { url: `redis://127.0.0.1:${port}`, stop: () => child.kill() };
+}
