@@ -42,10 +42,12 @@ export async function applyPolicy(
      written AS (
        INSERT INTO rotor.policies AS p (uid, namespace, name, spec) VALUES ($1, $2, $3, $4)
        ON CONFLICT (namespace, name) DO UPDATE
-          SET spec = excluded.spec, replan = true, updated_at = clock_timestamp(),
+          SET spec = excluded.spec, updated_at = clock_timestamp(),
               changed_at = CASE WHEN p.spec = excluded.spec THEN p.changed_at ELSE clock_timestamp() END,
               generation = p.generation + CASE WHEN p.spec = excluded.spec THEN 0 ELSE 1 END
-       RETURNING uid)
+       RETURNING uid),
+     replanned AS (
+       INSERT INTO rotor.replans SELECT uid FROM written ON CONFLICT DO NOTHING)
      SELECT w.uid, CASE WHEN b.uid IS NULL THEN 'created' WHEN b.spec = $4::jsonb THEN 'unchanged' ELSE 'changed' END AS applied
        FROM written w LEFT JOIN before b ON true`,
     [policy.uid, policy.namespace, policy.name, JSON.stringify(policy.spec)],
@@ -76,8 +78,11 @@ export async function listPolicies<Spec>(ledger: Ledger, limit = 1_000): Promise
 /** Pauses or resumes a policy, or all of them (`policy` undefined). @returns how many changed */
 export async function setPaused(ledger: Ledger, paused: boolean, policy?: string): Promise<number> {
   const rows = await ledger.query(
-    `UPDATE rotor.policies SET paused = $1, replan = true, updated_at = clock_timestamp()
-      WHERE paused <> $1 AND ($2::text IS NULL OR namespace || '/' || name = $2) RETURNING uid`,
+    `WITH changed AS (
+       UPDATE rotor.policies SET paused = $1, updated_at = clock_timestamp()
+        WHERE paused <> $1 AND ($2::text IS NULL OR namespace || '/' || name = $2) RETURNING uid),
+     replanned AS (INSERT INTO rotor.replans SELECT uid FROM changed ON CONFLICT DO NOTHING)
+     SELECT uid FROM changed`,
     [paused, policy ?? null],
   );
   return rows.length;
@@ -101,15 +106,21 @@ export async function lockDuePolicies<Spec>(
   return rows.map((row) => fromRow(row) as Policy<Spec>);
 }
 
-/** Policies whose place in the due index must be computed anew, each handed to one scheduler only. */
-export async function lockPoliciesToReplan<Spec>(
+/**
+ * Takes policies whose place in the due index must be computed anew, each handed to one scheduler only, in the
+ * transaction `ledger` that then computes it.
+ */
+export async function takePoliciesToReplan<Spec>(
   ledger: Ledger,
   limit: number,
 ): Promise<readonly Policy<Spec>[]> {
   const rows = await ledger.query<PolicyRow & Record<string, unknown>>(
-    'SELECT * FROM rotor.policies WHERE replan LIMIT $1 FOR UPDATE SKIP LOCKED',
+    `WITH taken AS (
+       DELETE FROM rotor.replans WHERE policy_uid IN (
+         SELECT policy_uid FROM rotor.replans LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING policy_uid)
+     SELECT p.* FROM taken JOIN rotor.policies p ON p.uid = taken.policy_uid`,
     [limit],
-    'lock-replan',
+    'take-replans',
   );
   return rows.map((row) => fromRow(row) as Policy<Spec>);
 }
@@ -122,7 +133,7 @@ export async function setDue(
   reason: string,
 ): Promise<void> {
   await ledger.query(
-    'UPDATE rotor.policies SET next_due_at = $2, due_reason = $3, replan = false WHERE uid = $1',
+    'UPDATE rotor.policies SET next_due_at = $2, due_reason = $3 WHERE uid = $1',
     [uid, at ?? null, reason],
     'set-due',
   );

@@ -24,8 +24,6 @@ CREATE TABLE rotor.policies (
   paused          boolean NOT NULL DEFAULT false,
   next_due_at     timestamptz,
   due_reason      text,
-  -- Something changed that decides when it is due: the scheduler's next tick computes next_due_at anew.
-  replan          boolean NOT NULL DEFAULT true,
   last_rotated_at timestamptz,
   created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
   changed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -36,11 +34,15 @@ CREATE TABLE rotor.policies (
 -- The due index: a scheduler's tick reads only what is due, however many policies there are.
 CREATE INDEX policies_due ON rotor.policies (next_due_at) WHERE next_due_at IS NOT NULL AND NOT paused;
 
-CREATE INDEX policies_replan ON rotor.policies (uid) WHERE replan;
+
+-- Policies of which something changed that decides when they are due: the scheduler's next tick computes their place in
+-- the due index anew. A table of its own, so that the end of a rotation leaves the indexes of policies alone.
+CREATE TABLE rotor.replans (policy_uid uuid PRIMARY KEY);
 
 CREATE TABLE rotor.rotations (
   id               uuid PRIMARY KEY,
-  policy_uid       uuid NOT NULL REFERENCES rotor.policies (uid) ON DELETE CASCADE,
+  -- No foreign key: it is read from policies in the very statement that writes it, and nothing deletes policies.
+  policy_uid       uuid NOT NULL,
   policy           text NOT NULL,
   provider         text,
   trigger          text NOT NULL,
@@ -123,10 +125,11 @@ CREATE TABLE rotor.audit (
   action        text NOT NULL,
   subject       text NOT NULL,
   detail        jsonb NOT NULL DEFAULT '{}',
-  seq           bigint UNIQUE,
+  seq           bigint,
   previous_hash bytea,
   hash          bytea
 );
+CREATE UNIQUE INDEX audit_sealed ON rotor.audit (seq) WHERE seq IS NOT NULL;
 CREATE INDEX audit_unsealed ON rotor.audit (id) WHERE seq IS NULL;
 
 -- API tokens: only their SHA-256 is kept (tokens are 256 random bits, so a plain hash can't be searched).
@@ -226,10 +229,10 @@ BEGIN
   END IF;
 
   IF p_patch ->> 'state' IN ('done', 'rolled-back') THEN
-    UPDATE rotor.policies
-       SET replan = true,
-           last_rotated_at = CASE WHEN p_patch ->> 'state' = 'done' THEN recorded_at ELSE last_rotated_at END
-     WHERE uid = v_policy;
+    INSERT INTO rotor.replans VALUES (v_policy) ON CONFLICT DO NOTHING;
+    IF p_patch ->> 'state' = 'done' THEN
+      UPDATE rotor.policies SET last_rotated_at = recorded_at WHERE uid = v_policy;
+    END IF;
   END IF;
 
   IF p_versions IS NOT NULL THEN

@@ -7,9 +7,9 @@ import type { Ledger } from '../../ledger/database.ts';
 import {
   dueLagSeconds,
   lockDuePolicies,
-  lockPoliciesToReplan,
   type Policy,
   setDue,
+  takePoliciesToReplan,
 } from '../../ledger/policies.ts';
 import type { Due } from '../schedule/next-due.ts';
 
@@ -45,7 +45,7 @@ export async function tick(options: SchedulerOptions): Promise<number> {
 
 async function replan(options: SchedulerOptions): Promise<number> {
   return options.ledger.transaction(async (transaction) => {
-    const policies = await lockPoliciesToReplan(transaction, BATCH);
+    const policies = await takePoliciesToReplan(transaction, BATCH);
     for (const policy of policies) await place(options, transaction, policy);
     return policies.length;
   });

@@ -11,10 +11,10 @@ const DUE = 100;
 
 /** (d) A scheduler's tick with that many policies. @returns milliseconds with none due and with a hundred due */
 export async function tickWith(ledger: Ledger, policies: number): Promise<{ none: number; due: number }> {
-  await ledger.query('TRUNCATE rotor.policies CASCADE');
+  await ledger.query('TRUNCATE rotor.policies, rotor.rotations CASCADE');
   await ledger.query(
-    `INSERT INTO rotor.policies (uid, namespace, name, spec, replan, next_due_at)
-     SELECT gen_random_uuid(), 'bench', 'p' || n, '{}', false, now() + interval '1 day' + n * interval '1 second'
+    `INSERT INTO rotor.policies (uid, namespace, name, spec, next_due_at)
+     SELECT gen_random_uuid(), 'bench', 'p' || n, '{}', now() + interval '1 day' + n * interval '1 second'
        FROM generate_series(1, $1::integer) AS n`,
     [policies],
   );
