@@ -5,6 +5,7 @@ import { generatePassword } from '../../core/password.ts';
 import type { Capabilities, PlanReport, RotatorSession, Usage } from '../rotator.ts';
 import { Admin, assertSamePlace, attemptLogin, fieldsOf, loginOf } from './admin.ts';
 import { type Server, targetOf } from './connection.ts';
+import { postgresError } from './errors.ts';
 import { changeRole, literal, quoted } from './fence.ts';
 import { assertMayAlter, readFacts } from './privileges.ts';
 import { scramVerifier } from './scram.ts';
@@ -31,7 +32,7 @@ export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSes
   /** The admin, or the role itself by whichever of its credentials the server takes. */
   const serverFor = async (call: Call, ...credentials: (Credential | undefined)[]): Promise<Server> => {
     if (admin.configured) return admin.server(call);
-    return admin.use(call, async () => {
+    const server = await admin.use(call, async () => {
       for (const credential of credentials) {
         if (credential && (await attemptLogin(target, call, credential)) === 'accepted')
           return loginOf(credential);
@@ -41,6 +42,11 @@ export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSes
         hint: 'Name an `admin` in the provider, which can set the password without knowing the old one.',
       });
     });
+    // A role that acts as another by default (`ALTER ROLE x SET role = owner`) may change its password only as itself.
+    await server.client.query('SET ROLE NONE').catch((error) => {
+      throw postgresError(error, 'reading', `acting as ${role} itself`);
+    });
+    return server;
   };
   const setPassword = async (call: Call, credential: Credential, server: Server): Promise<void> => {
     const verifier = await scramVerifier(loginOf(credential).password, call.random);
