@@ -1,0 +1,152 @@
+import { inspect } from 'node:util';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { Credential } from '../../core/credential.ts';
+import { RotorError } from '../../core/errors.ts';
+import { Deadline } from '../../core/retry.ts';
+import { SecretValue } from '../../core/secret.ts';
+import { rotators } from '../../rotators/registry.ts';
+import type { RotatorSession } from '../../rotators/rotator.ts';
+import { aCall } from '../setup/call.ts';
+import { anApplication } from '../setup/postgres-roles.ts';
+
+interface Scenario {
+  readonly session: RotatorSession;
+  /** The credential in use; undefined for kinds without a provider. */
+  readonly current: Credential | undefined;
+  drop(): Promise<void>;
+}
+
+function open(kind: string, provider: unknown, credential: unknown): RotatorSession {
+  const rotator = rotators.find((each) => each.kind === kind);
+  if (!rotator) throw new Error(`there is no rotator ${kind}`);
+  return rotator.open(rotator.provider?.parse(provider), rotator.credential.parse(credential));
+}
+
+async function postgres(
+  mode: (roles: readonly [string, string], owner: string) => object,
+  selfAdmin = false,
+): Promise<Scenario> {
+  const app = await anApplication();
+  const { username, password } = app.initial;
+  const session = open(
+    'postgres',
+    app.provider(selfAdmin ? { admin: undefined } : {}),
+    mode(app.roles, app.owner),
+  );
+  const drop = async () => {
+    await session.close();
+    await app.drop();
+  };
+  return {
+    session,
+    current: {
+      versionId: 'v0',
+      identity: username,
+      fields: { username },
+      secrets: { password: SecretValue.of(password) },
+    },
+    drop,
+  };
+}
+
+/** A new rotator adds its scenarios here; one that is registered and has none fails the suite. */
+const SCENARIOS: Readonly<Record<string, Readonly<Record<string, () => Promise<Scenario>>>>> = {
+  postgres: {
+    'alternating users': () => postgres((roles, owner) => ({ mode: 'alternating-users', roles, owner })),
+    'single user': () => postgres(([role]) => ({ mode: 'single-user', role, acknowledgeNoOverlap: true })),
+    'single user, self-admin': () =>
+      postgres(([role]) => ({ mode: 'single-user', role, acknowledgeNoOverlap: true }), true),
+  },
+  random: {
+    value: async () => ({
+      session: open('random', undefined, {}),
+      current: undefined,
+      drop: async () => undefined,
+    }),
+  },
+};
+
+let scenario: Scenario | undefined;
+afterEach(async () => {
+  await scenario?.drop();
+  scenario = undefined;
+});
+
+test('every registered rotator has a scenario here', () => {
+  expect(Object.keys(SCENARIOS).sort()).toEqual(rotators.map(({ kind }) => kind).sort());
+});
+
+for (const [kind, modes] of Object.entries(SCENARIOS)) {
+  describe.each(Object.entries(modes))(`${kind}, %s`, (_mode, make) => {
+    test('what is generated has every field that its format names, and is never the same twice', async () => {
+      scenario = await make();
+      const { session, current } = scenario;
+      const [one, two] = [
+        await session.generate(aCall(), 'v1', current),
+        await session.generate(aCall(), 'v2', current),
+      ];
+      for (const name of session.format.secrets) {
+        const [first, second] = [one.secrets[name], two.secrets[name]];
+        expect(first && second && first.equals(second)).toBe(false);
+        expect(first?.size).toBeGreaterThanOrEqual(16);
+      }
+      expect(one.identity).toBe(
+        session.format.identity === undefined ? '' : one.fields[session.format.identity],
+      );
+      expect(inspect(one, { depth: 9 })).not.toContain(one.secrets[session.format.secrets[0]]?.reveal());
+    });
+
+    test('installed, it is accepted; the old one as its overlap says; revoked, the old one is refused; all may be repeated', async () => {
+      scenario = await make();
+      const { session, current } = scenario;
+      const { overlap } = session.capabilities;
+      await session.plan(aCall(), current);
+      const pending = await session.generate(aCall(), 'v1', current);
+      for (let times = 0; times < 2; times += 1) await session.install(aCall(), pending, current);
+      expect(await session.attempt(aCall(), pending)).toBe('accepted');
+      if (!current) return;
+      expect(await session.attempt(aCall(), current)).toBe(overlap === 'none' ? 'refused' : 'accepted');
+      for (let times = 0; times < 2; times += 1) await session.revoke(aCall(), current, pending, new Date());
+      expect(await session.attempt(aCall(), current)).toBe('refused');
+      expect(await session.attempt(aCall(), pending)).toBe('accepted');
+    });
+
+    test('undone, the new one is refused and the old one accepted; undoing what never happened is harmless', async () => {
+      scenario = await make();
+      const { session, current } = scenario;
+      const pending = await session.generate(aCall(), 'v1', current);
+      await session.uninstall(aCall(), pending, current);
+      await session.install(aCall(), pending, current);
+      for (let times = 0; times < 2; times += 1) await session.uninstall(aCall(), pending, current);
+      if (!current) return;
+      expect(await session.attempt(aCall(), pending)).toBe('refused');
+      expect(await session.attempt(aCall(), current)).toBe('accepted');
+    });
+
+    test('without time left nothing happens, and the error holds no secret', async () => {
+      scenario = await make();
+      const { session, current } = scenario;
+      if (!current) return expect(session.capabilities.overlap).toBe('no-provider');
+      const pending = await session.generate(aCall(), 'v1', current);
+      const late = await session
+        .install(aCall({ deadline: Deadline.after(0) }), pending, current)
+        .catch((thrown: unknown) => thrown);
+      expect(late).toBeInstanceOf(RotorError);
+      const shown = inspect(late, { depth: 9 }) + JSON.stringify(late);
+      for (const { secrets } of [pending, current])
+        for (const secret of Object.values(secrets)) expect(shown).not.toContain(secret.reveal());
+      expect(await session.attempt(aCall(), current)).toBe('accepted');
+      expect(await session.attempt(aCall(), pending)).toBe('refused');
+    });
+
+    test('a current credential that does not log in is refused by plan', async () => {
+      scenario = await make();
+      const { session, current } = scenario;
+      if (!current) return expect((await session.plan(aCall(), undefined)).actions).not.toEqual([]);
+      const wrong = { ...current, secrets: { password: SecretValue.of('wrong-password-marker') } };
+      const error = await session.plan(aCall(), wrong).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'provider.refused-credential', kind: 'terminal' });
+      expect(inspect(error, { depth: 9 })).not.toContain('wrong-password-marker');
+    });
+  });
+}

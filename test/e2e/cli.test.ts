@@ -1,0 +1,229 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { createKeyFile } from '../../core/seal-key-file.ts';
+import { freshDatabase } from '../setup/postgres.ts';
+
+const ROTOR = fileURLToPath(new URL('../../orchestrator/cli/main.ts', import.meta.url));
+
+let folder: string;
+const children: ChildProcess[] = [];
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rotor-cli-'));
+  await chmod(folder, 0o755);
+});
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function rotor(args: readonly string[], env: Record<string, string> = {}, input = ''): Promise<Ran> {
+  const child = spawn(process.execPath, [ROTOR, ...args], {
+    env: { ...process.env, ROTOR_HOME: join(folder, 'none'), ...env },
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text;
+  });
+  child.stdin.end(input);
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stdout, stderr };
+}
+
+/** Starts `rotor up`. @returns its process and the environment in which the command line finds it */
+async function up(
+  env: Record<string, string>,
+): Promise<{ child: ChildProcess; env: Record<string, string> }> {
+  const { ROTOR_HOME: home } = env;
+  const all = { ROTOR_LISTEN: '127.0.0.1:0', ROTOR_MODE: 'embedded', ROTOR_LOG_LEVEL: 'warn', ...env };
+  const child = spawn(process.execPath, [ROTOR, 'up'], {
+    env: { ...process.env, ...all },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  children.push(child);
+  let output = '';
+  const url = await new Promise<string>((resolve, reject) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+        const found = /running at (http:\S+);/.exec(output)?.[1];
+        if (found) resolve(found);
+      });
+    }
+    child.once('exit', () => reject(new Error(`rotor up ended:\n${output}`)));
+  });
+  return { child, env: { ROTOR_URL: url, ROTOR_HOME: home } };
+}
+
+describe('without a server', () => {
+  test('a valid set of manifests is valid', async () => {
+    const examples = fileURLToPath(new URL('../../examples/postgres-one-machine', import.meta.url));
+    expect(await rotor(['validate', '-f', examples])).toMatchObject({
+      code: 0,
+      stdout: '3 manifests are valid\n',
+    });
+  });
+
+  test('an invalid one exits 2 with file, line, column and field, and repeats no value', async () => {
+    const file = join(folder, 'bad.yaml');
+    await writeFile(
+      file,
+      'apiVersion: rotor.dev/v1alpha1\nkind: RotationPolicy\nmetadata: { name: x }\nspec:\n  credential: { random: {} }\n  store: { path: a }\n  shedule: { every: marker-value }\n',
+    );
+    const { code, stderr } = await rotor(['validate', '-f', file]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/bad\.yaml:7:3: spec\.shedule: .*schedule/);
+    expect(stderr).not.toContain('marker-value');
+  });
+
+  test.each([
+    [['nonsense']],
+    [['rotate']],
+    [['get', 'things']],
+    [['-o', 'xml', 'get', 'policies']],
+    [['pause']],
+  ])('wrong usage exits 2: %j', async (args) => {
+    const { code, stderr } = await rotor(args);
+    expect(code).toBe(2);
+    expect(stderr).not.toMatch(/\n\s+at /);
+  });
+
+  test('an unreachable server exits 1 and says what to do next', async () => {
+    const { code, stderr } = await rotor(['get', 'policies'], { ROTOR_URL: 'http://127.0.0.1:1' });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/error api\.unreachable: .*\n {2}next: .*rotor up/);
+  });
+
+  test('help names every command', async () => {
+    const { stdout } = await rotor(['--help']);
+    for (const command of [
+      'up',
+      'orchestrator',
+      'worker',
+      'apply',
+      'validate',
+      'plan',
+      'rotate',
+      'get',
+      'describe',
+      'watch',
+      'pause',
+      'resume',
+      'audit',
+      'fingerprint',
+      'doctor',
+    ]) {
+      expect(stdout).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
+    }
+  });
+});
+
+test('from a manifest to a proven rotation, by the command line alone', async () => {
+  const running = await up({ ROTOR_HOME: join(folder, 'home') });
+  const target = join(folder, 'cookie.json');
+  const manifest = `apiVersion: rotor.dev/v1alpha1
+kind: RotationPolicy
+metadata: { name: cookie }
+spec:
+  credential: { random: { value: { length: 40 } } }
+  store: { path: web/cookie }
+  deliver: [{ file: { path: ${target}, format: json } }]
+  schedule: { every: 30d }
+  settle: { grace: 0s }
+`;
+  expect(await rotor(['apply', '-f', '-'], running.env, manifest)).toMatchObject({
+    code: 0,
+    stdout: 'RotationPolicy default/cookie created\n',
+  });
+  expect((await rotor(['plan', 'cookie'], running.env)).stdout).toContain(`deliver to file ${target}`);
+  const rotated = await rotor(['-o', 'json', 'rotate', 'cookie', '--wait'], running.env);
+  expect(rotated.code, rotated.stderr).toBe(0);
+  const rotation = JSON.parse(rotated.stdout);
+  expect(rotation).toMatchObject({ state: 'done', policy: 'default/cookie' });
+  expect(rotated.stderr).toContain('✔ deliver');
+  const { value } = JSON.parse(await readFile(target, 'utf8'));
+  expect(value).toHaveLength(40);
+
+  const looks = await Promise.all(
+    [
+      ['get', 'policies'],
+      ['get', 'rotations'],
+      ['describe', 'policy', 'cookie'],
+      ['describe', 'rotation', rotation.id],
+      ['audit', 'verify'],
+      ['audit', 'export'],
+      ['doctor'],
+    ].map((args) => rotor(args, running.env)),
+  );
+  for (const look of looks) {
+    expect(look.code, look.stderr).toBe(0);
+    expect(look.stdout).not.toContain(value);
+  }
+  expect(looks[4]?.stdout).toMatch(/^verified: \d+ rows/);
+  const found = await rotor(['fingerprint', '--secret-stdin'], running.env, `${value}\n`);
+  expect(found.stdout).toContain('current');
+  expect(await rotor(['pause', 'cookie'], running.env)).toMatchObject({
+    code: 0,
+    stdout: '1 policies paused\n',
+  });
+  expect((await rotor(['rotate', 'nothing'], running.env)).stderr).toContain(
+    'there is no policy default/nothing',
+  );
+
+  running.child.kill('SIGTERM');
+  expect(await once(running.child, 'exit')).toEqual([0, null]);
+});
+
+test('kill -9 of everything, rotor up again: it adopts its database and goes on', async () => {
+  const home = join(folder, 'again');
+  const first = await up({ ROTOR_HOME: home });
+  const manifest =
+    'apiVersion: rotor.dev/v1alpha1\nkind: RotationPolicy\nmetadata: { name: again }\nspec: { credential: { random: {} }, store: { path: again }, settle: { grace: 2s } }\n';
+  await rotor(['apply', '-f', '-'], first.env, manifest);
+  // The first has no predecessor and so no grace; the second is killed while it waits.
+  expect((await rotor(['rotate', 'again', '--wait'], first.env)).code).toBe(0);
+  const started = JSON.parse((await rotor(['-o', 'json', 'rotate', 'again'], first.env)).stdout);
+  first.child.kill('SIGKILL');
+  await once(first.child, 'exit');
+
+  const second = await up({ ROTOR_HOME: home, ROTOR_LEASE: '2s' });
+  const watched = await rotor(['-o', 'json', 'watch', started.rotation], second.env);
+  expect(JSON.parse(watched.stdout)).toMatchObject({ state: 'done' });
+  expect(watched.code).toBe(0);
+  second.child.kill('SIGTERM');
+  expect(await once(second.child, 'exit')).toEqual([0, null]);
+});
+
+test('audit verify names a row that was edited by hand', async () => {
+  const database = await freshDatabase();
+  const home = join(folder, 'audited');
+  const keyFile = join(folder, 'audit-key');
+  await createKeyFile(keyFile);
+  const running = await up({ ROTOR_HOME: home, ROTOR_DATABASE_URL: database.url, ROTOR_KEY_FILE: keyFile });
+  await rotor(['token', 'create', 'reader', '--role', 'viewer'], running.env);
+  expect((await rotor(['audit', 'verify'], running.env)).code).toBe(0);
+  const client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  await client.query(`UPDATE rotor.audit SET detail = '{"role": "admin"}' WHERE action = 'token.created'`);
+  await client.end();
+  const { code, stdout, stderr } = await rotor(['audit', 'verify'], running.env);
+  expect(code).toBe(1);
+  expect(stdout + stderr).toMatch(/audit row \d+ \(token\.created token\/reader, .*was changed/);
+  running.child.kill('SIGTERM');
+  await once(running.child, 'exit');
+  await database.drop();
+});
