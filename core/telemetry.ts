@@ -23,7 +23,12 @@ export const rotationDuration = lazily(() =>
 );
 export const stepDuration = lazily(() => meter().createHistogram('rotor_step_duration_seconds', SECONDS));
 export const dueLag = lazily(() => meter().createGauge('rotor_due_lag_seconds', SECONDS));
-export const credentialAge = lazily(() => meter().createGauge('rotor_credential_age_seconds', SECONDS));
+export const credentialAge = lazily(() =>
+  meter().createGauge('rotor_credential_age_seconds', {
+    ...SECONDS,
+    description: 'Age of the oldest credential in use',
+  }),
+);
 
 type Attributes = Readonly<Record<string, string | number | boolean>>;
 

@@ -149,6 +149,14 @@ export async function dueLagSeconds(ledger: Ledger, now: Date): Promise<number> 
   return row?.lag ?? 0;
 }
 
+/** Age of the credential that was rotated longest ago, in seconds; 0 when none ever was. */
+export async function oldestCredentialSeconds(ledger: Ledger): Promise<number> {
+  const [row] = await ledger.query<{ age: number | null }>(
+    'SELECT extract(epoch FROM clock_timestamp() - min(last_rotated_at))::float8 AS age FROM rotor.policies',
+  );
+  return row?.age ?? 0;
+}
+
 function fromRow(row: PolicyRow): Policy {
   return {
     uid: row.uid,

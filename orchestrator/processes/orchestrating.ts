@@ -4,8 +4,9 @@ import { systemClock } from '../../core/clock.ts';
 import { asRotorError } from '../../core/errors.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { SecretValue } from '../../core/secret.ts';
+import { credentialAge } from '../../core/telemetry.ts';
 import { pruneJournal } from '../../ledger/journal.ts';
-import type { Policy } from '../../ledger/policies.ts';
+import { oldestCredentialSeconds, type Policy } from '../../ledger/policies.ts';
 import { createToken, findToken } from '../../ledger/tokens.ts';
 import { openQueue } from '../../workers/queue/queue.ts';
 import { createApi } from '../api/api.ts';
@@ -25,6 +26,7 @@ export interface Orchestrating {
 }
 
 const SEAL_MS = 1_000;
+const AGE_MS = 60_000;
 const PRUNE_MS = 3_600_000;
 
 /** Scheduler, HTTP API and housekeeping of one process; any number of them share the work through the ledger. */
@@ -63,6 +65,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
   });
   const chores = [
     every(SEAL_MS, () => sealAndAnchor(ledger, anchorFile)),
+    every(AGE_MS, async () => credentialAge().record(await oldestCredentialSeconds(ledger))),
     every(PRUNE_MS, () => pruneJournal(ledger, config.journalRetentionMs)),
   ];
   function every(ms: number, work: () => Promise<unknown>): NodeJS.Timeout {

@@ -3,6 +3,7 @@ import type { Credential } from '../../core/credential.ts';
 import { RotorError } from '../../core/errors.ts';
 import {
   connectPrimary,
+  endConnection,
   isLoginRefusal,
   type Login,
   resolvePassword,
@@ -68,7 +69,7 @@ export class Admin {
   async close(): Promise<void> {
     const server = await this.#server?.catch(() => undefined);
     this.#server = undefined;
-    await server?.client.end().catch(() => undefined);
+    if (server) await endConnection(server.client);
   }
 }
 

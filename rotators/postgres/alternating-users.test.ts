@@ -282,6 +282,27 @@ describe('a connection that is lost while the role is changed', () => {
   });
 });
 
+test('a server that never answers is given up at the deadline, and the session goes on afterwards', async () => {
+  const proxy = await startTcpProxy(app.port);
+  const pending = await session.generate(aCall(), 'v1', current);
+  const proxied = open(app.provider({ hosts: [{ host: '127.0.0.1', port: proxy.port }] }));
+  proxy.stall('ALTER ROLE');
+  const error = await refusal(proxied.install(aCall({ deadline: Deadline.after(400) }), pending, current));
+  expect(error).toMatchObject({ code: 'call.timeout', kind: 'ambiguous' });
+  // The cut connection is noticed a moment later.
+  await expect
+    .poll(() =>
+      proxied.install(aCall(), pending, current).then(
+        () => 'installed',
+        () => 'not yet',
+      ),
+    )
+    .toBe('installed');
+  expect(await session.attempt(aCall(), pending)).toBe('accepted');
+  await proxied.close();
+  await proxy.close();
+});
+
 test('two workers that install at once do not trip over each other', async () => {
   const pending = await session.generate(aCall(), 'v1', current);
   await session.install(aCall(), pending, current);

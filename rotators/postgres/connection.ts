@@ -133,7 +133,7 @@ async function connectTo(
       localMs,
     };
   } catch (error) {
-    await client.end().catch(() => undefined);
+    await endConnection(client);
     throw error;
   }
 }
@@ -181,4 +181,18 @@ async function readCa(file: string): Promise<string> {
       what: `tls.caFile: ${file} can't be read (${foreignCode(error)})`,
     });
   });
+}
+
+const GOODBYE_MS = 2_000;
+
+/** Ends a connection; one whose server doesn't answer is cut. */
+export async function endConnection(client: pg.Client): Promise<void> {
+  const cut = setTimeout(() => cutConnection(client), GOODBYE_MS);
+  await client.end().catch(() => undefined);
+  clearTimeout(cut);
+}
+
+/** Closes the socket without a word. What waits on it fails as a lost connection. */
+export function cutConnection(client: pg.Client): void {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
 }

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Call } from '../../core/call.ts';
-import type { Server } from './connection.ts';
+import { cutConnection, type Server } from './connection.ts';
 import { FENCED, postgresError, TOO_LATE } from './errors.ts';
 
 const { escapeIdentifier, escapeLiteral } = pg;
@@ -45,7 +45,9 @@ export async function changeRole(
   try {
     await call.deadline.run(doing, () => server.client.query(script));
   } catch (error) {
-    await server.client.query('ROLLBACK').catch(() => undefined);
+    // A server that doesn't answer wouldn't answer to ROLLBACK either; it rolls back when the connection is gone.
+    if (call.deadline.expired) cutConnection(server.client);
+    else await server.client.query('ROLLBACK').catch(() => undefined);
     throw postgresError(error, 'changing', doing);
   }
 }

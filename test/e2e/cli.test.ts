@@ -46,10 +46,16 @@ async function rotor(args: readonly string[], env: Record<string, string> = {}, 
 
 /** Starts `rotor up`. @returns its process and the environment in which the command line finds it */
 async function up(
-  env: Record<string, string>,
+  home: string,
+  env: Record<string, string> = {},
 ): Promise<{ child: ChildProcess; env: Record<string, string> }> {
-  const { ROTOR_HOME: home } = env;
-  const all = { ROTOR_LISTEN: '127.0.0.1:0', ROTOR_MODE: 'embedded', ROTOR_LOG_LEVEL: 'warn', ...env };
+  const all = {
+    ROTOR_HOME: home,
+    ROTOR_LISTEN: '127.0.0.1:0',
+    ROTOR_MODE: 'embedded',
+    ROTOR_LOG_LEVEL: 'warn',
+    ...env,
+  };
   const child = spawn(process.execPath, [ROTOR, 'up'], {
     env: { ...process.env, ...all },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -133,7 +139,7 @@ describe('without a server', () => {
 });
 
 test('from a manifest to a proven rotation, by the command line alone', async () => {
-  const running = await up({ ROTOR_HOME: join(folder, 'home') });
+  const running = await up(join(folder, 'home'));
   const target = join(folder, 'cookie.json');
   const manifest = `apiVersion: rotor.dev/v1alpha1
 kind: RotationPolicy
@@ -190,7 +196,7 @@ spec:
 
 test('kill -9 of everything, rotor up again: it adopts its database and goes on', async () => {
   const home = join(folder, 'again');
-  const first = await up({ ROTOR_HOME: home });
+  const first = await up(home);
   const manifest =
     'apiVersion: rotor.dev/v1alpha1\nkind: RotationPolicy\nmetadata: { name: again }\nspec: { credential: { random: {} }, store: { path: again }, settle: { grace: 2s } }\n';
   await rotor(['apply', '-f', '-'], first.env, manifest);
@@ -200,7 +206,7 @@ test('kill -9 of everything, rotor up again: it adopts its database and goes on'
   first.child.kill('SIGKILL');
   await once(first.child, 'exit');
 
-  const second = await up({ ROTOR_HOME: home, ROTOR_LEASE: '2s' });
+  const second = await up(home, { ROTOR_LEASE: '2s' });
   const watched = await rotor(['-o', 'json', 'watch', started.rotation], second.env);
   expect(JSON.parse(watched.stdout)).toMatchObject({ state: 'done' });
   expect(watched.code).toBe(0);
@@ -213,7 +219,7 @@ test('audit verify names a row that was edited by hand', async () => {
   const home = join(folder, 'audited');
   const keyFile = join(folder, 'audit-key');
   await createKeyFile(keyFile);
-  const running = await up({ ROTOR_HOME: home, ROTOR_DATABASE_URL: database.url, ROTOR_KEY_FILE: keyFile });
+  const running = await up(home, { ROTOR_DATABASE_URL: database.url, ROTOR_KEY_FILE: keyFile });
   await rotor(['token', 'create', 'reader', '--role', 'viewer'], running.env);
   expect((await rotor(['audit', 'verify'], running.env)).code).toBe(0);
   const client = new pg.Client({ connectionString: database.url });

@@ -6,6 +6,8 @@ export interface TcpProxy {
   cutBefore(text: string): void;
   /** Passes `text` on, waits for the server's answer, and cuts the connection instead of delivering it. Once. */
   cutAfter(text: string): void;
+  /** Takes `text` from the client and never says anything again, to either side. Once. */
+  stall(text: string): void;
   close(): Promise<void>;
 }
 
@@ -13,10 +15,12 @@ export interface TcpProxy {
 export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   let before: string | undefined;
   let after: string | undefined;
+  let stalling: string | undefined;
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(targetPort, '127.0.0.1');
     let cutAnswer = false;
+    let stalled = false;
     const cut = () => {
       client.destroy();
       upstream.destroy();
@@ -30,6 +34,11 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       });
     }
     client.on('data', (bytes) => {
+      if (stalling !== undefined && bytes.includes(stalling)) {
+        stalling = undefined;
+        stalled = true;
+      }
+      if (stalled) return undefined;
       if (before !== undefined && bytes.includes(before)) {
         before = undefined;
         return cut();
@@ -51,6 +60,9 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     },
     cutAfter: (text) => {
       after = text;
+    },
+    stall: (text) => {
+      stalling = text;
     },
     close: async () => {
       for (const socket of sockets) socket.destroy();

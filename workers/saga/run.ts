@@ -25,6 +25,9 @@ import { nextStep, type StepName, type StepTable } from './steps.ts';
 /** Waits up to this are slept through with the lease; longer ones give the worker slot back. */
 const SHORT_WAIT_MS = 1_000;
 const CALL_MS = 15_000;
+/** A step that hangs (a server that takes the connection and never answers) is given up after that long. */
+const STEP_LIMIT_MS = 120_000;
+const ROLLOUT_LIMIT_MS = 20 * 60_000;
 
 interface RunOptions {
   readonly saga: Saga;
@@ -138,7 +141,12 @@ export class Run {
     const startedAt = this.#saga.clock.monotonicMs();
     let result: Done | Wait;
     try {
-      result = await inSpan('rotor.step', attributes, () => this.#perform(direction, step));
+      const limit = this.#lease
+        .deadline()
+        .within(step === 'rollout' ? ROLLOUT_LIMIT_MS : STEP_LIMIT_MS, this.#saga.clock);
+      result = await inSpan('rotor.step', attributes, () =>
+        limit.run(`step ${step}`, () => this.#perform(direction, step)),
+      );
       stepDuration().record((this.#saga.clock.monotonicMs() - startedAt) / 1_000, { step, direction });
     } catch (thrown) {
       return this.#failed(direction, step, asRotorError(thrown, `step ${step}`));
