@@ -1,17 +1,9 @@
 import type { Call } from '../../core/call.ts';
-import type { Credential } from '../../core/credential.ts';
 import { RotorError } from '../../core/errors.ts';
-import {
-  connectPrimary,
-  endConnection,
-  isLoginRefusal,
-  type Login,
-  resolvePassword,
-  type Server,
-  type Target,
-} from './connection.ts';
+import { connectPrimary, endConnection, type Login, type Server } from './connection.ts';
 import { postgresError } from './errors.ts';
 import type { ProviderSpec } from './spec.ts';
+import { resolvePassword, type Target } from './target.ts';
 
 /** The admin's connection: opened when first needed, kept for the whole turn, opened anew when it broke. */
 export class Admin {
@@ -19,7 +11,17 @@ export class Admin {
   readonly #spec: ProviderSpec['admin'];
   #server: Promise<Server> | undefined;
 
-  constructor(target: Target, spec: ProviderSpec['admin']) {
+  /**
+   * @param rotated the roles whose passwords change; the admin can't be one of them, for its own reference would go stale
+   * @throws RotorError `manifest.invalid`
+   */
+  constructor(target: Target, spec: ProviderSpec['admin'], rotated: readonly string[]) {
+    if (spec && rotated.includes(spec.username)) {
+      throw new RotorError('manifest.invalid', {
+        what: `${spec.username} is both the provider's admin and a role that this policy rotates`,
+        hint: 'Name another admin; with `mode: single-user`, leave `admin` out and the role changes its own password.',
+      });
+    }
     this.#target = target;
     this.#spec = spec;
   }
@@ -44,25 +46,35 @@ export class Admin {
     return this.#server;
   }
 
+  /**
+   * Where an attempt tells something: with several hosts only the one that the admin found to be the primary, since a
+   * replica may lag and take an old password, or refuse a new one.
+   */
+  async primary(call: Call): Promise<Target> {
+    if (this.#target.hosts.length === 1 || !this.configured) return this.#target;
+    return { ...this.#target, hosts: [(await this.server(call)).place] };
+  }
+
   async #open(call: Call, login: () => Promise<Login>): Promise<Server> {
     const forget = () => {
       this.#server = undefined;
     };
+    const { database } = this.#target;
+    let opened: Server | undefined;
     try {
       const known = await login();
       const server = await connectPrimary(this.#target, known, call).catch((error) => {
-        throw postgresError(
-          error,
-          'connecting',
-          `connecting to ${this.#target.database} as ${known.username}`,
-        );
+        throw postgresError(error, 'connecting', `connecting to ${database} as ${known.username}`);
       });
+      opened = server;
       server.client.once('end', forget);
       server.client.once('error', forget);
+      await call.deadline.run(`preparing the connection to ${database}`, () => server.client.query(PREPARE));
       return server;
     } catch (error) {
       forget();
-      throw error;
+      if (opened) await endConnection(opened.client);
+      throw postgresError(error, 'connecting', `connecting to ${database}`);
     }
   }
 
@@ -73,68 +85,6 @@ export class Admin {
   }
 }
 
-export function loginOf(credential: Credential): Login {
-  const password = credential.secrets.password;
-  if (!password)
-    throw new RotorError('credential.malformed', { what: `version ${credential.versionId} has no password` });
-  return { username: credential.identity, password };
-}
-
-/**
- * Logs in with a credential for real, on a connection of its own, at the primary.
- * @throws RotorError when the server couldn't be asked: a rejection by pg_hba.conf is no proof that a password is dead
- */
-export async function attemptLogin(
-  target: Target,
-  call: Call,
-  credential: Credential,
-): Promise<'accepted' | 'refused'> {
-  const doing = `trying the credential of ${credential.identity}`;
-  try {
-    const server = await connectPrimary(target, loginOf(credential), call);
-    await server.client.end();
-    return 'accepted';
-  } catch (error) {
-    if (isLoginRefusal(error)) return 'refused';
-    const problem = postgresError(error, 'connecting', doing);
-    if (problem.code !== 'provider.refused-admin') throw problem;
-    throw new RotorError('provider.unsupported', {
-      what: `${doing}: the server rejects the connection before it looks at the password`,
-      hint: 'Let the worker connect as this role in pg_hba.conf, so that Rotor can try the credential.',
-      cause: error,
-    });
-  }
-}
-
-/** The document that consumers get, in the shape of AWS's secrets; several hosts are joined as libpq takes them. */
-export function fieldsOf(target: Target, username: string): Record<string, string> {
-  return {
-    engine: 'postgres',
-    host: target.hosts.map(({ host }) => host).join(','),
-    port: target.hosts.map(({ port }) => port).join(','),
-    dbname: target.database,
-    username,
-  };
-}
-
-/**
- * A stored credential must belong to this provider: who can write the store must not be able to send Rotor elsewhere.
- * @throws RotorError `provider.refused-credential`
- */
-export function assertSamePlace(target: Target, credential: Credential, users: readonly string[]): void {
-  const expected = fieldsOf(target, credential.identity);
-  for (const field of ['host', 'port', 'dbname'] as const) {
-    const stored = credential.fields[field];
-    if (stored !== undefined && stored !== expected[field]) {
-      throw new RotorError('provider.refused-credential', {
-        what: `the stored credential names another ${field} ("${stored}") than its provider ("${expected[field]}")`,
-        hint: 'Correct the stored document or the provider: they must name the same server and database.',
-      });
-    }
-  }
-  if (users.includes(credential.identity)) return;
-  throw new RotorError('provider.refused-credential', {
-    what: `the stored credential is of ${credential.identity}, which is not ${users.join(' or ')}`,
-    hint: 'Name the role that consumers use today in the policy, or store its credential.',
-  });
-}
+// Nobody who may create functions or operators in some schema gets the admin to run theirs (CVE-2018-1058), and
+// backslashes in our patterns mean themselves.
+const PREPARE = 'SET search_path = pg_catalog, pg_temp; SET standard_conforming_strings = on';

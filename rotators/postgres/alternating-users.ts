@@ -3,15 +3,18 @@ import type { Credential } from '../../core/credential.ts';
 import { RotorError } from '../../core/errors.ts';
 import { generatePassword } from '../../core/password.ts';
 import type { Capabilities, PlanReport, RotatorSession } from '../rotator.ts';
-import { Admin, assertSamePlace, attemptLogin, fieldsOf, loginOf } from './admin.ts';
-import { targetOf } from './connection.ts';
-import { changeRole, literal, quoted } from './fence.ts';
-import { assertMayAlter, type Facts, readFacts } from './privileges.ts';
+import { Admin } from './admin.ts';
+import type { Server } from './connection.ts';
+import { assertSamePlace, FORMAT, fieldsOf } from './document.ts';
+import { changeRole, createRole, literal, quoted } from './fence.ts';
+import { assertLogsIn, attemptLogin, loginOf } from './login.ts';
+import { assertMayAlter, assertUsable, type Facts, readFacts } from './privileges.ts';
 import { scramVerifier } from './scram.ts';
 import { endSessions, sessionsOf } from './sessions.ts';
 import type { AlternatingSpec, ProviderSpec } from './spec.ts';
+import { targetOf } from './target.ts';
+import { replicaWarnings, signalWarnings } from './warnings.ts';
 
-const FORMAT = { identity: 'username', secrets: ['password'] } as const;
 const CAPABILITIES: Capabilities = {
   overlap: 'two-identities',
   issuedBy: 'rotor',
@@ -24,12 +27,12 @@ const CAPABILITIES: Capabilities = {
  * objects and default privileges never depend on which of the two made them.
  */
 export function alternatingUsers(provider: ProviderSpec, spec: AlternatingSpec): RotatorSession {
-  const target = targetOf(provider);
-  const admin = new Admin(target, provider.admin);
+  const target = targetOf(provider, spec.database);
   const { roles, owner } = spec;
+  const admin = new Admin(target, provider.admin, [...roles, owner]);
   const otherThan = (current: Credential | undefined) =>
     current?.identity === roles[0] ? roles[1] : roles[0];
-  const facts = async (call: Call) => readFacts(await admin.server(call), [...roles, owner], owner);
+  const facts = async (call: Call) => readFacts(await admin.server(call), call, [...roles, owner], owner);
 
   return {
     capabilities: CAPABILITIES,
@@ -39,18 +42,14 @@ export function alternatingUsers(provider: ProviderSpec, spec: AlternatingSpec):
       const server = await admin.server(call);
       if (current) {
         assertSamePlace(target, current, roles);
-        if ((await attemptLogin(target, call, current)) === 'refused') {
-          throw new RotorError('provider.refused-credential', {
-            what: `the current credential of ${current.identity} does not log in`,
-          });
-        }
+        await assertLogsIn(await admin.primary(call), call, current);
       }
       const known = await facts(call);
       const next = otherThan(current);
       for (const role of [next, ...(current ? [current.identity] : [])]) assertMayAlter(known, role);
       if (needsGrant(known, next)) assertMayAlter(known, owner);
-      assertNoSuperuser(known, [next, owner]);
-      const used = await sessionsOf(server, next);
+      assertUsable(known, [...roles, owner]);
+      const used = await sessionsOf(server, call, next);
       if (used.sessions !== 0) {
         throw new RotorError('provider.slot-occupied', {
           what: `${next} should be idle, but has ${used.sessions} open sessions: ${used.clients.join('; ')}`,
@@ -58,7 +57,11 @@ export function alternatingUsers(provider: ProviderSpec, spec: AlternatingSpec):
       }
       return {
         actions: actionsFor(known, next, owner, current),
-        warnings: warningsFor(known, owner, current),
+        warnings: [
+          ...warningsFor(known, next, owner, current),
+          ...signalWarnings(known),
+          ...replicaWarnings(server),
+        ],
       };
     },
 
@@ -75,9 +78,9 @@ export function alternatingUsers(provider: ProviderSpec, spec: AlternatingSpec):
       const known = await facts(call);
       const verifier = await scramVerifier(loginOf(pending).password, call.random);
       const statements = [
-        ...(known.roles.has(owner) ? [] : [`CREATE ROLE ${quoted(owner)} NOLOGIN`]),
-        ...(known.roles.has(role) ? [] : [`CREATE ROLE ${quoted(role)} NOLOGIN`]),
-        ...(needsGrant(known, role) ? [`GRANT ${quoted(owner)} TO ${quoted(role)}`] : []),
+        ...(known.roles.has(owner) ? [] : [createRole(owner)]),
+        ...(known.roles.has(role) ? [] : [createRole(role)]),
+        ...(needsGrant(known, role) ? [grantOwner(known, role, owner)] : []),
         ...(known.roles.get(role)?.actsAsOwner
           ? []
           : [`ALTER ROLE ${quoted(role)} SET role = ${literal(owner)}`]),
@@ -86,14 +89,14 @@ export function alternatingUsers(provider: ProviderSpec, spec: AlternatingSpec):
       await changeRole(server, call, { role, statements, mayComment: true });
     },
 
-    attempt: (call, credential) => attemptLogin(target, call, credential),
+    attempt: async (call, credential) => attemptLogin(await admin.primary(call), call, credential),
 
     async uninstall(call, pending, current): Promise<void> {
       assertOther(pending.identity, current);
       await lock(await admin.server(call), call, pending.identity, await facts(call));
     },
 
-    usage: async (call, credential) => sessionsOf(await admin.server(call), credential.identity),
+    usage: async (call, credential) => sessionsOf(await admin.server(call), call, credential.identity),
 
     async revoke(call, old, current): Promise<void> {
       assertOther(old.identity, current);
@@ -105,12 +108,7 @@ export function alternatingUsers(provider: ProviderSpec, spec: AlternatingSpec):
 }
 
 /** The role can't log in any more, and nobody is logged in as it. */
-async function lock(
-  server: Awaited<ReturnType<Admin['server']>>,
-  call: Call,
-  role: string,
-  facts: Facts,
-): Promise<void> {
+async function lock(server: Server, call: Call, role: string, facts: Facts): Promise<void> {
   if (!facts.roles.has(role)) return;
   await changeRole(server, call, {
     role,
@@ -132,13 +130,9 @@ function assertOther(role: string, current: Credential | undefined): void {
   });
 }
 
-function assertNoSuperuser(facts: Facts, roles: readonly string[]): void {
-  const found = roles.find((role) => facts.roles.get(role)?.superuser);
-  if (!found) return;
-  throw new RotorError('provider.unsupported', {
-    what: `${found} is a superuser`,
-    hint: `No application should log in as one. Run: ALTER ROLE ${quoted(found)} NOSUPERUSER;`,
-  });
+/** From 16 on a membership may come without the right to act as the role; granting again adds it. */
+function grantOwner(facts: Facts, role: string, owner: string): string {
+  return `GRANT ${quoted(owner)} TO ${quoted(role)}${facts.needsAdminOption ? ' WITH SET TRUE' : ''}`;
 }
 
 function actionsFor(facts: Facts, next: string, owner: string, current: Credential | undefined): string[] {
@@ -151,18 +145,17 @@ function actionsFor(facts: Facts, next: string, owner: string, current: Credenti
   ];
 }
 
-function warningsFor(facts: Facts, owner: string, current: Credential | undefined): string[] {
+function warningsFor(facts: Facts, next: string, owner: string, current: Credential | undefined): string[] {
   const role = current && facts.roles.get(current.identity);
-  return [
-    ...(facts.superuser || facts.canSignal
-      ? []
-      : [
-          `the admin role ${facts.admin} may not end sessions: GRANT pg_signal_backend TO ${quoted(facts.admin)};`,
-        ]),
-    ...(role && !role.actsAsOwner
+  const ownWork =
+    role && !role.actsAsOwner
       ? [
           `what ${role.name} creates belongs to itself, not to ${owner}: ALTER ROLE ${quoted(role.name)} SET role = ${literal(owner)};`,
         ]
-      : []),
-  ];
+      : [];
+  // Its password might be in somebody's hands who just isn't connected now.
+  const idleOpen = facts.roles.get(next)?.login
+    ? [`${next} may log in today; whatever password it has stops working`]
+    : [];
+  return [...ownWork, ...idleOpen];
 }

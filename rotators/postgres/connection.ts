@@ -1,104 +1,92 @@
-import { readFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { Call } from '../../core/call.ts';
-import { foreignCode, RotorError } from '../../core/errors.ts';
-import { SecretValue } from '../../core/secret.ts';
-import { postgresError } from './errors.ts';
-import type { ProviderSpec } from './spec.ts';
+import { RotorError } from '../../core/errors.ts';
+import type { SecretValue } from '../../core/secret.ts';
+import { isLoginRefusal, postgresError } from './errors.ts';
+import { type Place, type Target, transportTo } from './target.ts';
 
 export interface Login {
   readonly username: string;
   readonly password: SecretValue;
 }
 
-/** Where a provider is: the hosts in order, and the database in which admin work and attempts happen. */
-export interface Target {
-  readonly hosts: readonly { readonly host: string; readonly port: number }[];
-  readonly database: string;
-  readonly tls: ProviderSpec['tls'];
-}
-
 /** An open connection to the primary, and what was learnt of the server while opening it. */
 export interface Server {
   readonly client: pg.Client;
+  readonly place: Place;
   readonly version: number;
   readonly synchronous: boolean;
+  /** Standbys and other receivers that stream from it now. */
+  readonly replicas: number;
   /** The server's clock (epoch milliseconds) when ours showed `localMs` (monotonic) or earlier. */
   readonly serverMs: number;
   readonly localMs: number;
 }
 
-export function targetOf(spec: ProviderSpec): Target {
-  if (spec.hosts) return { hosts: spec.hosts, database: spec.database ?? '', tls: spec.tls };
-  const url = new URL(spec.url ?? '');
-  const database = spec.database ?? decodeURIComponent(url.pathname.slice(1));
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  return { hosts: [{ host, port: Number(url.port || 5_432) }], database, tls: spec.tls };
+interface About {
+  readonly pid: number;
+  readonly replica: boolean;
+  readonly now: Date;
+  readonly version: number;
+  readonly synchronous: boolean;
+  readonly replicas: number;
 }
 
-/** The password that a reference points to. @throws RotorError `reference.unresolved` */
-export async function resolvePassword(reference: {
-  file?: string | undefined;
-  env?: string | undefined;
-}): Promise<SecretValue> {
-  if (reference.env !== undefined) {
-    const value = process.env[reference.env];
-    if (!value)
-      throw new RotorError('reference.unresolved', {
-        what: `passwordFrom: the variable ${reference.env} is not set`,
-      });
-    return SecretValue.of(value);
-  }
-  const file = reference.file ?? '';
-  const text = await readFile(file, 'utf8').catch((error) => {
-    throw new RotorError('reference.unresolved', {
-      what: `passwordFrom: ${file} can't be read (${foreignCode(error)})`,
-    });
-  });
-  return SecretValue.of(text.replace(/\r?\n$/, ''));
-}
-
-const ABOUT = `SELECT pg_backend_pid() AS pid, pg_is_in_recovery() AS replica, clock_timestamp() AS now,
-  current_setting('server_version_num')::integer AS version, current_setting('synchronous_standby_names') <> '' AS synchronous`;
+// Everything is named with its schema: whoever may create functions in `public` could otherwise have the admin run
+// theirs (CVE-2018-1058). The search path isn't set here, since a pooler in between would hand it on to consumers.
+const ABOUT = `SELECT pg_catalog.pg_backend_pid() AS pid, pg_catalog.pg_is_in_recovery() AS replica,
+  pg_catalog.clock_timestamp() AS now, pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version,
+  pg_catalog.current_setting('synchronous_standby_names') OPERATOR(pg_catalog.<>) '' AS synchronous,
+  (SELECT pg_catalog.count(*)::pg_catalog.int4 FROM pg_catalog.pg_stat_replication) AS replicas`;
 
 /**
- * Connects to the primary as `login`: hosts are tried in order, replicas passed over.
+ * Connects to the primary as `login`: hosts are tried in order, replicas passed over. A refusal counts only when every
+ * other host answered, since it may come from a replica that lags behind a primary which can't be reached.
  * @throws the driver's error when the login is refused (callers tell admin and credential apart);
  *   RotorError `provider.unreachable`, `provider.tls`, or `provider.unsupported` (PgBouncer, no password asked)
  */
 export async function connectPrimary(target: Target, login: Login, call: Call): Promise<Server> {
-  let problem: unknown;
-  for (const { host, port } of target.hosts) {
-    const doing = `connecting to ${host}:${port}/${target.database} as ${login.username}`;
+  let silent: RotorError | undefined;
+  let refusal: unknown;
+  let replica: RotorError | undefined;
+  for (const place of target.hosts) {
+    const doing = `connecting to ${place.host}:${place.port}/${target.database} as ${login.username}`;
     call.deadline.assertTime(doing);
     try {
-      const server = await connectTo(host, port, target, login, call, doing);
+      const server = await connectTo(place, target, login, call, doing);
       if (server) return server;
-      problem ??= new RotorError('provider.unreachable', { what: `${doing}: this is a replica` });
+      replica = new RotorError('provider.unreachable', { what: `${doing}: this is a replica` });
     } catch (error) {
-      if (isLoginRefusal(error)) throw error;
-      problem = postgresError(error, 'connecting', doing);
-      if ((problem as RotorError).kind === 'terminal') throw problem;
+      if (isLoginRefusal(error)) {
+        refusal ??= error;
+        continue;
+      }
+      const problem = postgresError(error, 'connecting', doing);
+      if (problem.kind === 'terminal') throw problem;
+      silent ??= problem;
     }
   }
-  throw problem;
+  throw silent ?? refusal ?? replica;
 }
 
 async function connectTo(
-  host: string,
-  port: number,
+  place: Place,
   target: Target,
   login: Login,
   call: Call,
   doing: string,
 ): Promise<Server | undefined> {
+  const { ssl, trusted } = await transportTo(target, place.host);
   const client = new pg.Client({
-    host,
-    port,
+    ...place,
     database: target.database,
     user: login.username,
-    password: login.password.reveal(),
-    ssl: await tlsOptions(target, host),
+    password: () => {
+      if (asked() === 'authenticationCleartextPassword' && !trusted) throw plainTextAsked(doing);
+      return login.password.reveal();
+    },
+    ssl,
     application_name: 'rotor',
     connectionTimeoutMillis: Math.max(1, Math.min(10_000, call.deadline.remainingMs())),
     keepAlive: true,
@@ -106,13 +94,12 @@ async function connectTo(
   client.on('error', (error) => call.log.debug({ err: error }, 'a provider connection was lost'));
   const asked = passwordAsked(client);
   try {
-    await client.connect();
-    const [about] = (await client.query(ABOUT)).rows;
+    const about = await withinDeadline(call, doing, async () => {
+      await client.connect();
+      return (await client.query<About>(ABOUT)).rows[0] as About;
+    });
     const localMs = call.clock.monotonicMs();
-    if (about.replica) {
-      await client.end();
-      return undefined;
-    }
+    // Before anything is believed: a server that lets everybody in proves nothing, a pooler answers for others.
     if (!asked()) {
       throw new RotorError('provider.unsupported', {
         what: `${doing}: the server lets this user in without a password (trust, peer or certificate in pg_hba.conf)`,
@@ -125,33 +112,62 @@ async function connectTo(
         hint: 'Name the PostgreSQL server itself in the provider; consumers may go through the pooler (docs/postgres.md).',
       });
     }
-    return {
-      client,
-      version: about.version,
-      synchronous: about.synchronous,
-      serverMs: about.now.getTime(),
-      localMs,
-    };
+    if (about.replica) {
+      await endConnection(client);
+      return undefined;
+    }
+    const { version, synchronous, replicas, now } = about;
+    return { client, place, version, synchronous, replicas, serverMs: now.getTime(), localMs };
   } catch (error) {
     await endConnection(client);
     throw error;
   }
 }
 
-/** Refusals of the login itself, as PostgreSQL words them; both are also what a dead credential gets. */
-export function isLoginRefusal(error: unknown): boolean {
-  const code = foreignCode(error);
-  if (code === '28P01') return true;
-  return (
-    code === '28000' &&
-    error instanceof Error &&
-    /is not permitted to log in|does not exist/.test(error.message)
-  );
+/** Asks the server something that changes nothing. @throws RotorError what postgresError makes of it */
+export async function ask<Row extends pg.QueryResultRow>(
+  server: Server,
+  call: Call,
+  doing: string,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<readonly Row[]> {
+  try {
+    const query = () => server.client.query<Row>(text, [...values]);
+    return (await withinDeadline(call, doing, query)).rows;
+  } catch (error) {
+    if (isTimeout(error)) await endConnection(server.client);
+    throw postgresError(error, 'reading', doing);
+  }
 }
 
-/** Whether the server asked for a password at all: a server that trusts everybody proves nothing. */
-function passwordAsked(client: pg.Client): () => boolean {
-  let asked = false;
+/** A question that wasn't answered has changed nothing, so asking again is safe. */
+async function withinDeadline<T>(call: Call, doing: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await call.deadline.run(doing, work);
+  } catch (error) {
+    if (!isTimeout(error)) throw error;
+    throw new RotorError('call.timeout', { what: `${doing}: no answer in time`, kind: 'retryable' });
+  }
+}
+
+export function isTimeout(error: unknown): boolean {
+  return error instanceof RotorError && error.code === 'call.timeout';
+}
+
+const GOODBYE_MS = 500;
+
+/** Ends a connection; one whose server doesn't answer is cut, and what waits on it fails as a lost connection. */
+export async function endConnection(client: pg.Client): Promise<void> {
+  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+  const cut = setTimeout(() => stream.destroy(), GOODBYE_MS);
+  await client.end().catch(() => undefined);
+  clearTimeout(cut);
+}
+
+/** Which kind of password the server asked for, if any (the driver's events before it answers them). */
+function passwordAsked(client: pg.Client): () => string | undefined {
+  let asked: string | undefined;
   const { connection } = client as unknown as { connection: NodeJS.EventEmitter };
   for (const event of [
     'authenticationSASL',
@@ -159,40 +175,15 @@ function passwordAsked(client: pg.Client): () => boolean {
     'authenticationCleartextPassword',
   ]) {
     connection.once(event, () => {
-      asked = true;
+      asked = event;
     });
   }
   return () => asked;
 }
 
-async function tlsOptions(
-  { tls }: Target,
-  host: string,
-): Promise<boolean | { ca?: string; rejectUnauthorized: boolean; servername?: string }> {
-  const mode = tls.mode ?? (/^(localhost|127\.|::1$)/.test(host) ? 'disable' : 'verify-full');
-  if (mode === 'disable') return false;
-  const ca = tls.caFile === undefined ? {} : { ca: await readCa(tls.caFile) };
-  return { ...ca, rejectUnauthorized: mode === 'verify-full' };
-}
-
-async function readCa(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((error) => {
-    throw new RotorError('reference.unresolved', {
-      what: `tls.caFile: ${file} can't be read (${foreignCode(error)})`,
-    });
+function plainTextAsked(doing: string): RotorError {
+  return new RotorError('provider.unsupported', {
+    what: `${doing}: the server asks for the password in plain text, over a connection that others may read`,
+    hint: 'Use scram-sha-256 in pg_hba.conf, or `tls.mode: verify-full`.',
   });
-}
-
-const GOODBYE_MS = 2_000;
-
-/** Ends a connection; one whose server doesn't answer is cut. */
-export async function endConnection(client: pg.Client): Promise<void> {
-  const cut = setTimeout(() => cutConnection(client), GOODBYE_MS);
-  await client.end().catch(() => undefined);
-  clearTimeout(cut);
-}
-
-/** Closes the socket without a word. What waits on it fails as a lost connection. */
-export function cutConnection(client: pg.Client): void {
-  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
 }

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import type { Call } from '../../core/call.ts';
-import { cutConnection, type Server } from './connection.ts';
+import { endConnection, isTimeout, type Server } from './connection.ts';
 import { FENCED, postgresError, TOO_LATE } from './errors.ts';
 
 const { escapeIdentifier, escapeLiteral } = pg;
@@ -31,22 +31,29 @@ export async function changeRole(
   const latest = new Date(
     server.serverMs + (call.clock.monotonicMs() - server.localMs) + remainingMs,
   ).toISOString();
+  // The server gives up first, so that its answer still finds us listening.
+  const patienceMs = Math.max(1, Math.floor(remainingMs * 0.9));
   const script = [
     'BEGIN',
-    `SET LOCAL statement_timeout = ${Math.max(1, remainingMs)}`,
-    // With replicas, a change that one of them lacks would be undone by a failover to it.
-    ...(server.synchronous ? ['SET LOCAL synchronous_commit = remote_apply'] : []),
+    `SET LOCAL statement_timeout = ${patienceMs}`,
+    `SET LOCAL lock_timeout = ${patienceMs}`,
+    // With replicas, a change that one of them lacks would be undone by a failover to it. Without, it must at least
+    // be on disk, whatever the server's default is: a crash would bring the old password back.
+    `SET LOCAL synchronous_commit = ${server.synchronous ? 'remote_apply' : 'local'}`,
     `SELECT pg_advisory_xact_lock(hashtextextended(${escapeLiteral(`rotor:${role}`)}, 0))`,
     check(role, latest, call.fence),
     ...statements,
+    // Again, now that the role is ours until COMMIT: the statements may have waited for a change by others, and
+    // advisory locks don't reach workers that are connected to another database of the same server.
+    check(role, latest, call.fence),
     ...(mayComment ? [remember(role, call.fence)] : []),
     'COMMIT',
   ].join(';\n');
   try {
     await call.deadline.run(doing, () => server.client.query(script));
   } catch (error) {
-    // A server that doesn't answer wouldn't answer to ROLLBACK either; it rolls back when the connection is gone.
-    if (call.deadline.expired) cutConnection(server.client);
+    // What a connection without an answer is still doing can't be known; a fresh one is opened instead.
+    if (isTimeout(error)) await endConnection(server.client);
     else await server.client.query('ROLLBACK').catch(() => undefined);
     throw postgresError(error, 'changing', doing);
   }
@@ -73,6 +80,15 @@ function remember(role: string, fence: bigint): string {
   EXECUTE format('COMMENT ON ROLE %I IS %L', ${name}, (
     SELECT trim(regexp_replace(coalesce(shobj_description(oid, 'pg_authid'), ''), '\\s*${TOKEN}', '') || ' [rotor fence=${fence}]')
       FROM pg_catalog.pg_roles WHERE rolname = ${name}));
+END $rotor$`;
+}
+
+/** Makes a role without login, unless it is there: two workers that both found it missing may come here in turn. */
+export function createRole(name: string): string {
+  return `DO $rotor$ BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = ${escapeLiteral(name)}) THEN
+    CREATE ROLE ${escapeIdentifier(name)} NOLOGIN;
+  END IF;
 END $rotor$`;
 }
 

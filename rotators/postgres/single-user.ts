@@ -3,25 +3,28 @@ import type { Credential } from '../../core/credential.ts';
 import { RotorError } from '../../core/errors.ts';
 import { generatePassword } from '../../core/password.ts';
 import type { Capabilities, PlanReport, RotatorSession, Usage } from '../rotator.ts';
-import { Admin, assertSamePlace, attemptLogin, fieldsOf, loginOf } from './admin.ts';
-import { type Server, targetOf } from './connection.ts';
-import { postgresError } from './errors.ts';
+import { Admin } from './admin.ts';
+import { ask, type Server } from './connection.ts';
+import { assertSamePlace, FORMAT, fieldsOf } from './document.ts';
 import { changeRole, literal, quoted } from './fence.ts';
-import { assertMayAlter, readFacts } from './privileges.ts';
+import { assertLogsIn, attemptLogin, loginOf } from './login.ts';
+import { assertMayAlter, assertUsable, readFacts } from './privileges.ts';
 import { scramVerifier } from './scram.ts';
 import { endSessions, sessionsOf } from './sessions.ts';
 import type { ProviderSpec, SingleSpec } from './spec.ts';
-
-const FORMAT = { identity: 'username', secrets: ['password'] } as const;
+import { targetOf } from './target.ts';
+import { replicaWarnings, signalWarnings } from './warnings.ts';
 
 /**
  * One role whose password is replaced in place: no overlap, so new logins with the old password are refused from
  * `install` until each consumer has reloaded. Without an admin in the provider the role changes its own password.
  */
 export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSession {
-  const target = targetOf(provider);
-  const admin = new Admin(target, provider.admin);
+  const target = targetOf(provider, spec.database);
   const { role } = spec;
+  const admin = new Admin(target, provider.admin, [role]);
+  const attempt = async (call: Call, credential: Credential) =>
+    attemptLogin(await admin.primary(call), call, credential);
   const capabilities: Capabilities = {
     overlap: 'none',
     issuedBy: 'rotor',
@@ -34,8 +37,7 @@ export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSes
     if (admin.configured) return admin.server(call);
     const server = await admin.use(call, async () => {
       for (const credential of credentials) {
-        if (credential && (await attemptLogin(target, call, credential)) === 'accepted')
-          return loginOf(credential);
+        if (credential && (await attempt(call, credential)) === 'accepted') return loginOf(credential);
       }
       throw new RotorError('provider.refused-admin', {
         what: `${role} changes its own password, but none of its known passwords logs in`,
@@ -43,9 +45,7 @@ export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSes
       });
     });
     // A role that acts as another by default (`ALTER ROLE x SET role = owner`) may change its password only as itself.
-    await server.client.query('SET ROLE NONE').catch((error) => {
-      throw postgresError(error, 'reading', `acting as ${role} itself`);
-    });
+    await ask(server, call, `acting as ${role} itself`, 'SET ROLE NONE');
     return server;
   };
   const setPassword = async (call: Call, credential: Credential, server: Server): Promise<void> => {
@@ -67,15 +67,15 @@ export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSes
       }
       if (current) {
         assertSamePlace(target, current, [role]);
-        if ((await attemptLogin(target, call, current)) === 'refused') {
-          throw new RotorError('provider.refused-credential', {
-            what: `the current credential of ${role} does not log in`,
-          });
-        }
+        await assertLogsIn(await admin.primary(call), call, current);
       }
       const server = await serverFor(call, current);
+      const warnings = [
+        'no overlap: new logins with the old password are refused until each consumer has reloaded',
+        ...replicaWarnings(server),
+      ];
       if (admin.configured) {
-        const facts = await readFacts(server, [role], role);
+        const facts = await readFacts(server, call, [role], role);
         if (!facts.roles.has(role)) {
           throw new RotorError('provider.unsupported', {
             what: `there is no role ${role}`,
@@ -83,12 +83,12 @@ export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSes
           });
         }
         assertMayAlter(facts, role);
+        assertUsable(facts, [role]);
+        warnings.push(...signalWarnings(facts));
       }
       return {
         actions: [`replace the password of ${role}`, `end the sessions of ${role} that were opened before`],
-        warnings: [
-          'no overlap: new logins with the old password are refused until each consumer has reloaded',
-        ],
+        warnings,
       };
     },
 
@@ -101,7 +101,7 @@ export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSes
       await setPassword(call, pending, await serverFor(call, current, pending));
     },
 
-    attempt: (call, credential) => attemptLogin(target, call, credential),
+    attempt,
 
     async uninstall(call, pending, current): Promise<void> {
       const server = await serverFor(call, pending, current);
@@ -111,13 +111,18 @@ export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSes
     },
 
     async usage(call, credential, since): Promise<Usage> {
-      return sessionsOf(await serverFor(call, credential), role, since);
+      return sessionsOf(await serverFor(call, credential), call, role, since);
     },
 
     /** The old password was replaced at `install` already; what is left of it are its sessions. */
     async revoke(call, old, current, since): Promise<void> {
+      if (loginOf(old).password.equals(loginOf(current).password)) {
+        throw new RotorError('internal.bug', {
+          what: `the password of ${role} that is to be revoked is the one in use`,
+        });
+      }
       const server = await serverFor(call, current);
-      if ((await attemptLogin(target, call, old)) === 'accepted') await setPassword(call, current, server);
+      if ((await attempt(call, old)) === 'accepted') await setPassword(call, current, server);
       await endSessions(server, call, role, since);
     },
 

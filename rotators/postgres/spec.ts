@@ -13,8 +13,9 @@ const passwordFrom = z
 
 const url = z.string().refine((text) => {
   const parsed = URL.canParse(text) ? new URL(text) : undefined;
-  return parsed !== undefined && /^postgres(ql)?:$/.test(parsed.protocol) && parsed.password === '';
-}, 'needs a form like "postgres://db.example:5432/shop", without a password');
+  if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol) || parsed.hostname === '') return false;
+  return [parsed.username, parsed.password, parsed.search, parsed.hash].every((part) => part === '');
+}, 'needs a form like "postgres://db.example:5432/shop", without user, password or parameters');
 
 /** Schema of `Provider.spec.postgres`. */
 export const providerSpec = z
@@ -51,11 +52,19 @@ const role = z
   .refine((name) => Buffer.byteLength(name) <= 63, 'must not be longer than 63 bytes')
   .refine((name) => !name.includes('$rotor$') && !name.includes('\0'), 'must not contain "$rotor$"');
 
+const database = z
+  .string()
+  .min(1)
+  .max(63)
+  .optional()
+  .describe("Where consumers use it, when that isn't the provider's database");
+
 const alternating = z
   .strictObject({
     mode: z.literal('alternating-users'),
     roles: z.tuple([role, role]).describe('The two login roles that take turns'),
     owner: role.describe('The role without login that both belong to and act as'),
+    database,
     password: passwordRules.prefault({}),
   })
   .refine(({ roles, owner }) => new Set([...roles, owner]).size === 3, {
@@ -71,6 +80,7 @@ const single = z.strictObject({
     .describe(
       'New logins with the old password are refused between the change and the reload of each consumer',
     ),
+  database,
   password: passwordRules.prefault({}),
 });
 
