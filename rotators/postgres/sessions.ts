@@ -10,10 +10,11 @@ interface SessionRow {
   readonly application: string | null;
 }
 
-// Replication connections (walsender) use the credential as well. Who may not see other sessions' details still sees that they exist: start and address are null then.
+// Replication connections (walsender) use the credential as well. Who may not see other sessions' details still sees
+// that they exist: kind, start and address are null then, so a session of unknown kind must count as one.
 const SESSIONS = `SELECT pid, backend_start AS started, client_addr::text AS client, application_name AS application
   FROM pg_catalog.pg_stat_activity
- WHERE usename = $1 AND pid <> pg_backend_pid() AND backend_type IN ('client backend', 'walsender')`;
+ WHERE usename = $1 AND pid <> pg_backend_pid() AND (backend_type IS NULL OR backend_type IN ('client backend', 'walsender'))`;
 
 const END = `SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
  WHERE usename = $1 AND pid <> pg_backend_pid() AND ($2::timestamptz IS NULL OR backend_start < $2)`;
