@@ -99,7 +99,7 @@ export async function startDebianPostgres(bin: string, follow?: number): Promise
     { ...identity, cwd: folder, stdio: 'ignore' },
   );
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const client = await connected(port);
+  const client = await connected({ port, database: 'postgres', ...SUPERUSER });
   return {
     port,
     sql: async (text) => (await client.query(text)).rows,
@@ -112,9 +112,10 @@ export async function startDebianPostgres(bin: string, follow?: number): Promise
   };
 }
 
-async function connected(port: number): Promise<pg.Client> {
+/** Connects to a server on this machine that may still be starting. */
+export async function connected(config: pg.ClientConfig): Promise<pg.Client> {
   for (let attempt = 1; ; attempt += 1) {
-    const client = new pg.Client({ host: '127.0.0.1', port, database: 'postgres', ...SUPERUSER });
+    const client = new pg.Client({ host: '127.0.0.1', ...config });
     client.on('error', () => undefined);
     try {
       await client.connect();
