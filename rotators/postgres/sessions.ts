@@ -19,6 +19,19 @@ const SESSIONS = `SELECT pid, backend_start AS started, client_addr::text AS cli
 const END = `SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
  WHERE usename = $1 AND pid <> pg_backend_pid() AND ($2::timestamptz IS NULL OR backend_start < $2)`;
 
+/** Clocks that are further apart than this aren't just read one after the other. */
+const APART_MS = 1_000;
+
+/**
+ * `since` comes from Rotor's side, but sessions begin by the server's clock. Where that one is wrong, a session from
+ * before the change would pass for a newer one, and live on.
+ */
+function byServersClock(server: Server, { clock }: Call, since: Date): Date {
+  const there = server.serverMs + (clock.monotonicMs() - server.localMs);
+  const apart = there - clock.now().getTime();
+  return Math.abs(apart) < APART_MS ? since : new Date(since.getTime() + apart);
+}
+
 /**
  * Sessions of a role, those opened before `since` when given. Counted whatever the admin's rights; with `since`, unknown
  * (undefined) when the admin may not see when they began.
@@ -26,7 +39,8 @@ const END = `SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
 export async function sessionsOf(server: Server, call: Call, role: string, since?: Date): Promise<Usage> {
   const rows = await ask<SessionRow>(server, call, `looking for sessions of ${role}`, SESSIONS, [role]);
   if (since && rows.some((row) => row.started === null)) return { sessions: undefined, clients: [] };
-  const open = rows.filter((row) => !since || (row.started && row.started < since));
+  const until = since && byServersClock(server, call, since);
+  const open = rows.filter((row) => !until || (row.started && row.started < until));
   const clients = open
     .slice(0, 10)
     .map(({ pid, started, client, application }) =>
@@ -62,13 +76,15 @@ export async function endSessions(server: Server, call: Call, role: string, sinc
         what: `${doing}: ${left.sessions ?? 'some'} remain: ${left.clients.join('; ')}`,
       });
     }
-    await ask(server, call, doing, END, [role, since ?? null]).catch((error) => {
-      if (!(error instanceof RotorError) || error.code !== 'provider.permission-denied') throw error;
-      throw new RotorError('provider.sessions-remain', {
-        what: `${doing}: ${error.message}`,
-        kind: 'terminal',
-        cause: error,
-      });
-    });
+    await ask(server, call, doing, END, [role, since ? byServersClock(server, call, since) : null]).catch(
+      (error) => {
+        if (!(error instanceof RotorError) || error.code !== 'provider.permission-denied') throw error;
+        throw new RotorError('provider.sessions-remain', {
+          what: `${doing}: ${error.message}`,
+          kind: 'terminal',
+          cause: error,
+        });
+      },
+    );
   }
 }

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../core/clock.ts';
 import type { Credential } from '../../core/credential.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { aCall } from '../../test/setup/call.ts';
@@ -72,6 +73,27 @@ describe.each([
     await ended;
     expect((await young.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
     await young.end();
+  });
+
+  test('sessions from before the change are ended although the clock of the server is an hour ahead', async () => {
+    const session = open(provider());
+    const hourBehind = { ...systemClock, now: () => new Date(Date.now() - 3_600_000) };
+    const old = await loggedIn(current);
+    const pending = await session.generate(aCall(), 'v1', current);
+    await session.install(aCall(), pending, current);
+    const call = aCall({ clock: hourBehind });
+    const ended = new Promise((resolve) => old.once('end', resolve));
+    await session.revoke(call, current, pending, new Date(hourBehind.now().getTime() + 1));
+    await ended;
+  });
+
+  test('the password in use is never taken for the one to revoke', async () => {
+    const session = open(provider());
+    const same = { ...current, versionId: 'v1' };
+    await expect(session.revoke(aCall(), current, same, new Date())).rejects.toMatchObject({
+      code: 'internal.bug',
+    });
+    expect(await session.attempt(aCall(), current)).toBe('accepted');
   });
 
   test('undoing brings the current password back', async () => {

@@ -32,14 +32,14 @@ describe.skipIf(!program)(`PgBouncer in between${skipped}`, () => {
       secrets: { password: SecretValue.of(app.initial.password) },
     };
     port = await freePort();
-    stop = await startPgBouncer();
+    await startPgBouncer();
   });
   afterAll(async () => {
     await stop?.();
     await app.drop();
   });
 
-  async function startPgBouncer(): Promise<() => Promise<void>> {
+  async function startPgBouncer(): Promise<void> {
     const folder = await serverFolder();
     const superuser = new URL(app.superuserUrl);
     const users = `"postgres" "${decodeURIComponent(superuser.password)}"\n"${app.admin}" "admin-password"\n`;
@@ -66,13 +66,13 @@ ignore_startup_parameters = extra_float_digits
     }
     const child = spawn(program as string, [join(folder, 'settings')], { ...identity, stdio: 'ignore' });
     const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-    const { username: user, password } = app.initial;
-    await (await connected({ port, database: app.name, user, password })).end();
-    return async () => {
+    stop = async () => {
       child.kill('SIGTERM');
       await ended;
       await rm(folder, { recursive: true, force: true });
     };
+    const { username: user, password } = app.initial;
+    await (await connected({ port, database: app.name, user, password })).end();
   }
 
   async function pooled(credential: Credential): Promise<pg.Client> {
