@@ -67,7 +67,7 @@ function unanswered(error: unknown, moment: Moment, doing: string): RotorError {
     });
   if (message.startsWith('SASL')) {
     return new RotorError('provider.unsupported', {
-      what: `${doing}: the server did not prove that it knows this role's password; it may not be the one it claims to be`,
+      what: `${doing}: the SCRAM exchange broke off: the server asks for more than 100000 iterations, or it is not the one it claims to be`,
       cause: error,
     });
   }

@@ -11,16 +11,28 @@ const VERIFIER = /^SCRAM-SHA-256\$\d{4,6}:[A-Za-z0-9+/]{22}==\$[A-Za-z0-9+/]{43}
 
 /**
  * The SCRAM-SHA-256 verifier of a password (RFC 5802 section 3, RFC 7677), made here so that neither the server's log
- * nor pg_stat_statements ever sees the password. Generated passwords are ASCII, which SASLprep leaves as it is.
+ * nor pg_stat_statements ever sees the password.
  */
 export async function scramVerifier(password: SecretValue, random: Random): Promise<string> {
   const salt = Buffer.from(Array.from({ length: SALT_BYTES }, () => random.int(256)));
   return verifierOf(password, salt, ITERATIONS);
 }
 
+/** Non-ASCII spaces (RFC 3454 table C.1.2), and what is commonly mapped to nothing (table B.1). */
+const SPACES = /[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/g;
+const NOTHING = /\u00ad|\u034f|\u1806|[\u180b-\u180d]|\u200c|\u200d|\u2060|[\ufe00-\ufe0f]|\ufeff/g;
+
+/**
+ * RFC 4013, the steps of it that change a text, as PostgreSQL and its drivers take them. Generated passwords are ASCII
+ * and stay as they are; one that people chose, and which an undone rotation puts back, may not be.
+ */
+function saslprep(text: string): string {
+  return text.replace(SPACES, ' ').replace(NOTHING, '').normalize('NFKC');
+}
+
 /** @throws RotorError `internal.bug` when the result isn't of the form that PostgreSQL recognises */
 export async function verifierOf(password: SecretValue, salt: Buffer, iterations: number): Promise<string> {
-  const salted = await promisify(pbkdf2)(password.reveal(), salt, iterations, 32, 'sha256');
+  const salted = await promisify(pbkdf2)(saslprep(password.reveal()), salt, iterations, 32, 'sha256');
   const storedKey = createHash('sha256').update(hmac(salted, 'Client Key')).digest('base64');
   const serverKey = hmac(salted, 'Server Key').toString('base64');
   salted.fill(0);
