@@ -56,60 +56,183 @@ export interface Flags {
 }
 
 /**
- * One journal transition in one commit, on top of row `seq` and by the holder of `epoch` only. May be repeated
- * after a lost answer.
+ * One journal transition in one commit, on top of row `seq` and by the holder of `epoch` only: a journal row (none
+ * without entries), the rotation's new state, versions and audit rows, all or nothing. May be repeated after a lost
+ * answer, which changes nothing the second time.
  * @throws RotorError `ledger.fenced` when another worker holds the rotation
  */
 export async function recordTransition(ledger: Ledger, transition: Transition): Promise<Flags> {
   const { rotationId, epoch, seq, entries, versions = [], audit = [], ...patch } = transition;
   const outcome = entries.find((entry) => entry.event !== 'intent');
   const intent = entries.find((entry) => entry.event === 'intent');
-  const plain =
-    outcome?.event === 'done' &&
-    intent &&
-    Object.keys(patch).every((key) => key === 'leaseMs' || key === 'step');
-  if (plain && versions.length === 0 && audit.length === 0) {
-    const flags = await advance(ledger, transition, outcome, intent);
-    if (flags) return flags;
-  }
-  const row = {
-    ...outcome,
-    ...(intent && { nextDirection: intent.direction, nextStep: intent.step, nextFacts: intent.facts }),
-  };
-  const [recorded] = await ledger.query<{
-    outcome: string;
-    cancel: boolean;
-    overdue: boolean;
-    recorded_at: Date;
-  }>(
-    'SELECT * FROM rotor.record($1, $2, $3, $4, $5, $6, $7)',
-    [
-      rotationId,
-      epoch,
-      seq,
-      entries.length > 0 ? JSON.stringify(row) : null,
-      JSON.stringify(patch),
-      versions.length > 0 ? JSON.stringify(versions) : null,
-      audit.length > 0 ? JSON.stringify(audit) : null,
-    ],
-    'record',
+  const plain = outcome?.event === 'done' && intent && Object.keys(patch).every((key) => key === 'leaseMs');
+  const written =
+    plain && versions.length === 0 && audit.length === 0
+      ? await unlessConflict(advance(ledger, transition, outcome, intent))
+      : undefined;
+  if (written) return written;
+  return (
+    (await unlessConflict(change(ledger, transition, outcome, intent))) ??
+    (await flagsOfRepeat(ledger, rotationId, epoch, seq))
   );
-  if (!recorded || recorded.outcome === 'fenced') {
-    throw new RotorError('ledger.fenced', { what: `rotation ${rotationId}: another worker holds it now` });
+}
+
+/** The journal has a row of that number already: a repeat, or another worker's. Nothing was written. */
+async function unlessConflict(written: Promise<Flags | undefined>): Promise<Flags | undefined> {
+  try {
+    return await written;
+  } catch (error) {
+    if (error instanceof RotorError && error.code === 'ledger.conflict') return undefined;
+    throw error;
   }
-  return {
-    cancel: recorded.cancel,
-    overdue: recorded.overdue,
-    recordedAt: recorded.recorded_at,
-    renewed: recorded.outcome === 'recorded' && transition.leaseMs !== undefined,
-  };
+}
+
+/** A statement that is put together from the parts that a transition has; each shape is prepared once a connection. */
+class Statement {
+  readonly values: unknown[] = [];
+  readonly ctes: string[] = [];
+
+  value(value: unknown): string {
+    return `$${this.values.push(value)}`;
+  }
+
+  json(value: unknown): string {
+    return `${this.value(JSON.stringify(value))}::jsonb`;
+  }
+}
+
+/** @returns undefined when nothing was written: fenced, or repeated */
+async function change(
+  ledger: Ledger,
+  transition: Transition,
+  outcome: JournalEntry | undefined,
+  intent: JournalEntry | undefined,
+): Promise<Flags | undefined> {
+  const { rotationId, epoch, seq, entries, versions = [], audit = [], state } = transition;
+  const statement = new Statement();
+  const [id, fence] = [`${statement.value(rotationId)}::uuid`, `${statement.value(epoch)}::bigint`];
+  statement.ctes.push(`held AS (
+     UPDATE rotor.rotations SET ${patched(statement, transition, intent ?? outcome).join(', ')}
+      WHERE id = ${id} AND epoch = ${fence} AND state = 'running'
+     RETURNING policy_uid, cancel_requested AS cancel, deadline_at < clock_timestamp() AS overdue, clock_timestamp() AS at)`);
+  if (entries.length > 0) {
+    statement.ctes.push(`noted AS (
+     INSERT INTO rotor.journal (rotation_id, seq, at, epoch, direction, step, event, facts, next_direction, next_step, next_facts)
+     SELECT ${id}, ${statement.value(seq + 1)}::integer, at, ${fence}, ${columnsOf(statement, outcome)}, ${statement.value(intent?.direction)},
+            ${statement.value(intent?.step)}, ${statement.json(intent?.facts)} FROM held)`);
+  }
+  if (state === 'done' || state === 'rolled-back')
+    statement.ctes.push(
+      'replanned AS (INSERT INTO rotor.replans SELECT policy_uid FROM held ON CONFLICT DO NOTHING)',
+    );
+  if (state === 'done') {
+    statement.ctes.push(
+      'rotated AS (UPDATE rotor.policies SET last_rotated_at = clock_timestamp() WHERE uid = (SELECT policy_uid FROM held))',
+    );
+  }
+  if (versions.length > 0) statement.ctes.push(`versions AS (${writeVersions(statement, id, versions)})`);
+  if (audit.length > 0) {
+    statement.ctes.push(`audited AS (
+     INSERT INTO rotor.audit (actor, action, subject, detail)
+     SELECT a.value ->> 'actor', a.value ->> 'action', a.value ->> 'subject', coalesce(a.value -> 'detail', '{}')
+       FROM held, jsonb_array_elements(${statement.json(audit)}) AS a (value))`);
+  }
+  const text = `WITH ${statement.ctes.join(',\n   ')}\n SELECT cancel, overdue, at FROM held`;
+  const [row] = await ledger.query<{ cancel: boolean; overdue: boolean; at: Date }>(
+    text,
+    statement.values,
+    shapeOf(text),
+  );
+  return (
+    row && {
+      cancel: row.cancel,
+      overdue: row.overdue,
+      recordedAt: row.at,
+      renewed: transition.leaseMs !== undefined,
+    }
+  );
+}
+
+/** What changes in the rotation's own row, and nothing else: what stays as it is costs no index. */
+function patched(
+  statement: Statement,
+  { state, direction, oldVersion, newVersion, error, leaseMs, wakeInMs, waitReason, cancelSeen }: Transition,
+  last: JournalEntry | undefined,
+): string[] {
+  const after = (ms: number) =>
+    `clock_timestamp() + ${statement.value(ms)}::bigint * interval '1 millisecond'`;
+  const sets = [
+    `lease_until = ${leaseMs === undefined ? 'NULL' : after(leaseMs)}`,
+    `wait_reason = ${waitReason === undefined ? 'NULL' : statement.value(waitReason)}`,
+    // A cancellation that its holder hasn't seen yet must not wait for the wake-up time.
+    `wake_at = ${wakeInMs === undefined ? 'NULL' : `CASE WHEN ${cancelSeen ? 'true' : 'NOT cancel_requested'} THEN ${after(wakeInMs)} END`}`,
+  ];
+  if (state !== undefined) sets.push(`state = ${statement.value(state)}`);
+  if (state === 'done' || state === 'rolled-back') sets.push('holds = NULL');
+  if (state !== undefined && state !== 'running' && state !== 'waiting' && state !== 'queued')
+    sets.push('ended_at = clock_timestamp()');
+  if (last) sets.push(`step = ${statement.value(last.step)}`);
+  if (direction !== undefined) sets.push(`direction = ${statement.value(direction)}`);
+  if (oldVersion !== undefined) sets.push(`old_version = ${statement.value(oldVersion)}`);
+  if (newVersion !== undefined) sets.push(`new_version = ${statement.value(newVersion)}`);
+  if (error !== undefined) sets.push(`error = ${error === null ? 'NULL' : statement.json(error)}`);
+  return sets;
+}
+
+function columnsOf(statement: Statement, entry: JournalEntry | undefined): string {
+  const { direction, step, event, facts } = entry ?? {};
+  return `${statement.value(direction)}, ${statement.value(step)}, ${statement.value(event)}, ${statement.json(facts)}`;
+}
+
+function writeVersions(statement: Statement, rotation: string, versions: readonly VersionChange[]): string {
+  return `INSERT INTO rotor.credential_versions AS v
+            (id, policy_uid, rotation_id, state, identity, fingerprint, current_at, revoked_at)
+     SELECT (c.value ->> 'id')::uuid, policy_uid, ${rotation}, c.value ->> 'state', coalesce(c.value ->> 'identity', ''),
+            decode(c.value ->> 'fingerprint', 'hex'),
+            CASE WHEN c.value ->> 'state' = 'current' THEN clock_timestamp() END,
+            CASE WHEN c.value ->> 'state' = 'revoked' THEN clock_timestamp() END
+       FROM held, jsonb_array_elements(${statement.json(versions)}) AS c (value)
+     ON CONFLICT (id) DO UPDATE
+        SET state       = excluded.state,
+            identity    = CASE WHEN excluded.identity = '' THEN v.identity ELSE excluded.identity END,
+            fingerprint = coalesce(excluded.fingerprint, v.fingerprint),
+            current_at  = coalesce(v.current_at, excluded.current_at),
+            revoked_at  = coalesce(v.revoked_at, excluded.revoked_at)`;
+}
+
+const shapes = new Map<string, string>();
+
+/** A short name for a prepared statement; there are as many as kinds of transitions, about a dozen. */
+function shapeOf(text: string): string {
+  const known = shapes.get(text);
+  if (known !== undefined) return known;
+  const name = `change-${shapes.size + 1}`;
+  shapes.set(text, name);
+  return name;
+}
+
+/**
+ * Tells a repeat after a lost answer from the write of a worker that lost its hold.
+ * @throws RotorError `ledger.fenced`
+ */
+async function flagsOfRepeat(ledger: Ledger, rotationId: string, epoch: bigint, seq: number): Promise<Flags> {
+  const [row] = await ledger.query<{ cancel: boolean; overdue: boolean; at: Date }>(
+    `SELECT r.cancel_requested AS cancel, r.deadline_at < clock_timestamp() AS overdue, j.at
+       FROM rotor.journal j JOIN rotor.rotations r ON r.id = j.rotation_id
+      WHERE j.rotation_id = $1 AND j.seq = $2 AND j.epoch = $3`,
+    [rotationId, seq + 1, epoch],
+    'flags-of-repeat',
+  );
+  if (!row)
+    throw new RotorError('ledger.fenced', { what: `rotation ${rotationId}: another worker holds it now` });
+  return { cancel: row.cancel, overdue: row.overdue, recordedAt: row.at, renewed: false };
 }
 
 /**
  * The transition that most steps make, one outcome and the next intent: a single insert that leaves the rotation's row
  * alone, a third of the cost. It checks the epoch without a lock; should another worker claim the rotation in that very
  * moment, the two can't both build on the same journal row, and whoever comes second lets go.
- * @returns undefined when nothing was written (fenced, or repeated): rotor.record tells which
+ * @returns undefined when nothing was written: fenced, repeated, cancelled or overdue
  */
 async function advance(
   ledger: Ledger,
@@ -117,15 +240,11 @@ async function advance(
   outcome: JournalEntry,
   intent: JournalEntry,
 ): Promise<Flags | undefined> {
-  const [row] = await ledger.query<{ cancel: boolean; overdue: boolean; recorded_at: Date }>(
-    `WITH held AS (
-       SELECT cancel_requested AS cancel, deadline_at < clock_timestamp() AS overdue
-         FROM rotor.rotations WHERE id = $1 AND epoch = $2 AND state = 'running'),
-     written AS (
-       INSERT INTO rotor.journal (rotation_id, seq, epoch, direction, step, event, facts, next_direction, next_step, next_facts)
-       SELECT $1, $3, $2, $4, $5, 'done', $6, $7, $8, $9 FROM held
-       ON CONFLICT DO NOTHING RETURNING at)
-     SELECT cancel, overdue, at AS recorded_at FROM held, written`,
+  const [row] = await ledger.query<{ at: Date }>(
+    `INSERT INTO rotor.journal (rotation_id, seq, epoch, direction, step, event, facts, next_direction, next_step, next_facts)
+     SELECT $1, $3, $2, $4, $5, 'done', $6, $7, $8, $9 FROM rotor.rotations
+      WHERE id = $1 AND epoch = $2 AND state = 'running' AND NOT cancel_requested AND deadline_at > clock_timestamp()
+     RETURNING at`,
     [
       rotationId,
       epoch,
@@ -139,7 +258,7 @@ async function advance(
     ],
     'advance',
   );
-  return row && { cancel: row.cancel, overdue: row.overdue, recordedAt: row.recorded_at, renewed: false };
+  return row && { cancel: false, overdue: false, recordedAt: row.at, renewed: false };
 }
 
 interface StoredRow {

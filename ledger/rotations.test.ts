@@ -58,7 +58,8 @@ test('a worker that lost its lease can record nothing, and its successor is mark
   const { ledger } = test_;
   const { id } = await queuedRotation(ledger);
   const first = await claimRotation(ledger, id, 'first', 1);
-  await expect.poll(() => claimRotation(ledger, id, 'second', LEASE)).toMatchObject({ recovered: true });
+  await expect.poll(() => claimRotation(ledger, id, 'second', LEASE)).toBeDefined();
+  expect(await getRotation(ledger, id)).toMatchObject({ worker: 'second', recovered: true });
   const late = { rotationId: id, epoch: first?.epoch ?? 0n, seq: 0, entries: [INTENT], leaseMs: LEASE };
   await expect(recordTransition(ledger, late)).rejects.toMatchObject({ code: 'ledger.fenced' });
   expect(await renewLease(ledger, id, first?.epoch ?? 0n, LEASE)).toBe(false);
@@ -94,7 +95,8 @@ test('a rotation let go is found by the sweep once its wake-up time has come, an
   await requestCancel(ledger, id, 'test');
   expect(await found()).toBe(true);
   const again = await claimRotation(ledger, id, 'w', LEASE);
-  expect(again).toMatchObject({ cancelRequested: true, recovered: false });
+  expect(again).toMatchObject({ cancelRequested: true });
+  expect(await getRotation(ledger, id)).toMatchObject({ recovered: false });
   await recordTransition(ledger, {
     rotationId: id,
     epoch: again?.epoch ?? 0n,

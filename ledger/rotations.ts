@@ -89,8 +89,8 @@ interface RotationRow {
 export async function createRotation(ledger: Ledger, rotation: NewRotation): Promise<boolean> {
   const rows = await ledger.query(
     `WITH created AS (
-       INSERT INTO rotor.rotations (id, policy_uid, policy, provider, trigger, requested_by, spec, trace, deadline_at)
-       SELECT $1, p.uid, p.namespace || '/' || p.name, $3, $4, $5, $6, $7,
+       INSERT INTO rotor.rotations (id, policy_uid, holds, policy, provider, trigger, requested_by, spec, trace, deadline_at)
+       SELECT $1, p.uid, p.uid, p.namespace || '/' || p.name, $3, $4, $5, $6, $7,
               clock_timestamp() + $8 * interval '1 millisecond'
          FROM rotor.policies p WHERE p.uid = $2
        ON CONFLICT DO NOTHING
@@ -113,15 +113,33 @@ export async function createRotation(ledger: Ledger, rotation: NewRotation): Pro
   return rows.length === 1;
 }
 
-/** A rotation in hand. */
-export interface Claimed<Spec> extends Rotation<Spec> {
+/** A rotation in hand: what its holder needs to go on. */
+export interface Claimed<Spec>
+  extends Pick<
+    Rotation<Spec>,
+    | 'id'
+    | 'policyUid'
+    | 'policy'
+    | 'spec'
+    | 'epoch'
+    | 'cancelRequested'
+    | 'overdue'
+    | 'oldVersion'
+    | 'newVersion'
+    | 'error'
+    | 'trace'
+    | 'createdAt'
+  > {
   /** Whether its journal has rows to read. */
   readonly journaled: boolean;
 }
 
+type ClaimedRow = RotationRow & { journaled: boolean };
+
 const CLAIMABLE = `state IN ('queued', 'running', 'waiting')
   AND (lease_until IS NULL OR lease_until <= clock_timestamp()) AND (wake_at IS NULL OR wake_at <= clock_timestamp())`;
-const ABOUT_CLAIMED = `r.*, r.deadline_at < clock_timestamp() AS overdue,
+const ABOUT_CLAIMED = `r.policy_uid, r.policy, r.spec, r.epoch, r.cancel_requested, r.old_version, r.new_version, r.error, r.trace,
+  r.created_at, r.deadline_at < clock_timestamp() AS overdue,
   EXISTS (SELECT FROM rotor.journal j WHERE j.rotation_id = r.id) AS journaled`;
 // The claim isn't waited for on disk: should the server crash and forget it, the holder's next write names an epoch that
 // never was, and is refused; whatever it wrote durably comes after the claim in the log, and so made it durable too.
@@ -143,15 +161,27 @@ export async function claimRotation<Spec>(
   leaseMs: number,
 ): Promise<Claimed<Spec> | undefined> {
   // A provider without a limit needs no lock: one plain statement. Where there is one, rotor.claim takes turns.
-  const [plain] = await ledger.query<RotationRow & { journaled: boolean }>(
-    CLAIM_PLAIN,
-    [id, worker, leaseMs],
-    'claim-plain',
-  );
+  const [plain] = await ledger.query<ClaimedRow>(CLAIM_PLAIN, [id, worker, leaseMs], 'claim-plain');
   const [row] = plain
     ? [plain]
-    : await ledger.query<RotationRow & { journaled: boolean }>(CLAIM_LIMITED, [id, worker, leaseMs], 'claim');
-  return row && { ...(fromRow(row) as Rotation<Spec>), journaled: row.journaled };
+    : await ledger.query<ClaimedRow>(CLAIM_LIMITED, [id, worker, leaseMs], 'claim');
+  return (
+    row && {
+      id,
+      policyUid: row.policy_uid,
+      policy: row.policy,
+      spec: row.spec as Spec,
+      epoch: row.epoch,
+      cancelRequested: row.cancel_requested,
+      overdue: row.overdue,
+      oldVersion: row.old_version ?? undefined,
+      newVersion: row.new_version ?? undefined,
+      error: row.error ?? undefined,
+      trace: row.trace ?? undefined,
+      createdAt: row.created_at,
+      journaled: row.journaled,
+    }
+  );
 }
 
 /** Prolongs the lease. @returns false when another worker holds the rotation now */
@@ -177,7 +207,7 @@ export async function wakeableRotations(
 ): Promise<readonly { id: string; epoch: bigint }[]> {
   return ledger.query<{ id: string; epoch: bigint }>(
     `SELECT id, epoch FROM rotor.rotations
-      WHERE open AND state <> 'needs-human'
+      WHERE holds IS NOT NULL AND state <> 'needs-human'
         AND (wake_at IS NULL OR wake_at <= clock_timestamp())
         AND (lease_until IS NULL OR lease_until <= clock_timestamp())
         AND (state <> 'queued' OR created_at <= clock_timestamp() - interval '1 second' OR lease_until IS NOT NULL)
@@ -219,7 +249,7 @@ export async function listRotations(
 
 /** The rotation that holds the policy's credential now, if any. */
 export async function openRotationOf(ledger: Ledger, policyUid: string): Promise<Rotation | undefined> {
-  const rows = await ledger.query<RotationRow>(`${SELECT} WHERE policy_uid = $1 AND open`, [policyUid]);
+  const rows = await ledger.query<RotationRow>(`${SELECT} WHERE holds = $1`, [policyUid]);
   return rows[0] && fromRow(rows[0]);
 }
 

@@ -49,12 +49,14 @@ CREATE TABLE rotor.rotations (
   requested_by     text NOT NULL,
   -- What the policy, its provider and its store said when the rotation began: a later apply changes the next one.
   spec             jsonb NOT NULL,
-  state            text NOT NULL DEFAULT 'queued'
-                   CHECK (state IN ('queued', 'running', 'waiting', 'done', 'rolled-back', 'needs-human')),
-  -- False from the end on. The indexes look at this and not at state, so that a row which only changes its state, lease or
-  -- worker is updated in place (HOT) and touches no index.
-  open             boolean NOT NULL DEFAULT true,
-  direction        text NOT NULL DEFAULT 'forward' CHECK (direction IN ('forward', 'back')),
+  -- queued, running, waiting, done, rolled-back or needs-human. No CHECK here and in the journal: PostgreSQL parses one
+  -- anew for every statement, and only the functions of this folder write.
+  state            text NOT NULL DEFAULT 'queued',
+  -- The policy whose credential it holds; null from the end on. Two rotations of one credential never interleave, and one
+  -- that needs a human still holds its credential. The index looks at this and not at state, so that a row which only
+  -- changes its state, lease or worker is updated in place (HOT) and touches no index. Partial indexes would cost more.
+  holds            uuid UNIQUE,
+  direction        text NOT NULL DEFAULT 'forward',
   step             text,
   epoch            bigint NOT NULL DEFAULT 0,
   worker           text,
@@ -73,10 +75,6 @@ CREATE TABLE rotor.rotations (
   ended_at         timestamptz
 ) WITH (fillfactor = 50);
 
--- Two rotations of one credential never interleave. A rotation that needs a human still holds its credential.
-CREATE UNIQUE INDEX rotations_one_per_policy ON rotor.rotations (policy_uid) WHERE open;
--- What the recovery sweep looks at.
-CREATE INDEX rotations_open ON rotor.rotations (wake_at) WHERE open;
 CREATE INDEX rotations_by_policy ON rotor.rotations (policy_uid, created_at DESC);
 CREATE INDEX rotations_recent ON rotor.rotations (created_at DESC);
 
@@ -91,7 +89,7 @@ CREATE TABLE rotor.journal (
   -- The outcome; absent for a first intent.
   direction   text,
   step        text,
-  event       text CHECK (event IN ('done', 'failed')),
+  event       text,
   facts       jsonb,
   -- What is about to happen.
   next_direction text,
@@ -125,12 +123,11 @@ CREATE TABLE rotor.audit (
   action        text NOT NULL,
   subject       text NOT NULL,
   detail        jsonb NOT NULL DEFAULT '{}',
-  seq           bigint,
+  -- Unique, and by the same index the sealer finds what has none yet.
+  seq           bigint UNIQUE,
   previous_hash bytea,
   hash          bytea
 );
-CREATE UNIQUE INDEX audit_sealed ON rotor.audit (seq) WHERE seq IS NOT NULL;
-CREATE INDEX audit_unsealed ON rotor.audit (id) WHERE seq IS NULL;
 
 -- API tokens: only their SHA-256 is kept (tokens are 256 random bits, so a plain hash can't be searched).
 CREATE TABLE rotor.tokens (
@@ -154,7 +151,7 @@ BEGIN
   IF v_provider IS NOT NULL AND v_limit IS NOT NULL THEN
     PERFORM pg_advisory_xact_lock(hashtextextended('rotor.provider:' || v_provider, 0));
     IF (SELECT count(*) FROM rotor.rotations
-         WHERE open AND provider = v_provider AND state = 'running' AND lease_until > clock_timestamp() AND id <> p_id) >= v_limit THEN
+         WHERE holds IS NOT NULL AND provider = v_provider AND state = 'running' AND lease_until > clock_timestamp() AND id <> p_id) >= v_limit THEN
       UPDATE rotor.rotations
          SET wake_at = clock_timestamp() + interval '1 second', wait_reason = 'its provider is at maxConcurrent'
        WHERE id = p_id AND state IN ('queued', 'waiting');
@@ -175,86 +172,4 @@ BEGIN
      AND (r.lease_until IS NULL OR r.lease_until <= clock_timestamp())
      AND (r.wake_at IS NULL OR r.wake_at <= clock_timestamp())
   RETURNING r.*;
-END $$;
-
--- One journal transition in one commit: a journal row (p_row, null when there is none), the rotation's new state,
--- versions and audit rows, all or nothing. Done only by the holder of p_epoch and only on top of journal row p_seq,
--- so that neither a fenced worker nor a repeat after a lost answer changes anything. Outcome: 'recorded', 'repeated'
--- (the same call came through before) or 'fenced'. The flags tell the holder to turn back.
-CREATE FUNCTION rotor.record(p_id uuid, p_epoch bigint, p_seq integer, p_row jsonb, p_patch jsonb,
-                             p_versions jsonb, p_audit jsonb,
-                             OUT outcome text, OUT cancel boolean, OUT overdue boolean, OUT recorded_at timestamptz)
-LANGUAGE plpgsql AS $$
-DECLARE
-  v_policy uuid;
-BEGIN
-  recorded_at := clock_timestamp();
-  IF p_row IS NOT NULL THEN
-    INSERT INTO rotor.journal (rotation_id, seq, at, epoch, direction, step, event, facts, next_direction, next_step, next_facts)
-    SELECT p_id, p_seq + 1, recorded_at, p_epoch, p_row ->> 'direction', p_row ->> 'step', p_row ->> 'event', p_row -> 'facts',
-           p_row ->> 'nextDirection', p_row ->> 'nextStep', p_row -> 'nextFacts'
-      FROM rotor.rotations r WHERE r.id = p_id AND r.epoch = p_epoch AND r.state = 'running'
-    ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN
-      SELECT r.cancel_requested, r.deadline_at < clock_timestamp() INTO cancel, overdue FROM rotor.rotations r WHERE r.id = p_id;
-      outcome := CASE WHEN EXISTS (SELECT FROM rotor.journal j WHERE j.rotation_id = p_id AND j.seq = p_seq + 1 AND j.epoch = p_epoch)
-                      THEN 'repeated' ELSE 'fenced' END;
-      RETURN;
-    END IF;
-  END IF;
-
-  UPDATE rotor.rotations r
-     SET state       = coalesce(p_patch ->> 'state', r.state),
-         open        = coalesce(p_patch ->> 'state', r.state) NOT IN ('done', 'rolled-back'),
-         direction   = coalesce(p_patch ->> 'direction', r.direction),
-         step        = coalesce(p_row ->> 'nextStep', p_row ->> 'step', r.step),
-         old_version = CASE WHEN p_patch ? 'oldVersion' THEN (p_patch ->> 'oldVersion')::uuid ELSE r.old_version END,
-         new_version = CASE WHEN p_patch ? 'newVersion' THEN (p_patch ->> 'newVersion')::uuid ELSE r.new_version END,
-         error       = CASE WHEN p_patch ? 'error' THEN p_patch -> 'error' ELSE r.error END,
-         wait_reason = p_patch ->> 'waitReason',
-         -- A cancellation that its holder hasn't seen yet must not wait for the wake-up time.
-         wake_at     = CASE WHEN r.cancel_requested AND NOT p_patch ? 'cancelSeen' THEN NULL
-                            ELSE clock_timestamp() + (p_patch ->> 'wakeInMs')::bigint * interval '1 millisecond' END,
-         lease_until = clock_timestamp() + (p_patch ->> 'leaseMs')::integer * interval '1 millisecond',
-         ended_at    = CASE WHEN p_patch ->> 'state' IN ('done', 'rolled-back', 'needs-human') THEN clock_timestamp() END
-   WHERE r.id = p_id AND r.epoch = p_epoch AND r.state = 'running'
-  RETURNING r.policy_uid, r.cancel_requested, r.deadline_at < clock_timestamp() INTO v_policy, cancel, overdue;
-  IF NOT FOUND THEN
-    -- Claimed by another since the row above was written: nothing of this may stay.
-    IF p_row IS NOT NULL THEN
-      DELETE FROM rotor.journal WHERE rotation_id = p_id AND seq = p_seq + 1 AND epoch = p_epoch;
-    END IF;
-    outcome := 'fenced';
-    RETURN;
-  END IF;
-
-  IF p_patch ->> 'state' IN ('done', 'rolled-back') THEN
-    INSERT INTO rotor.replans VALUES (v_policy) ON CONFLICT DO NOTHING;
-    IF p_patch ->> 'state' = 'done' THEN
-      UPDATE rotor.policies SET last_rotated_at = recorded_at WHERE uid = v_policy;
-    END IF;
-  END IF;
-
-  IF p_versions IS NOT NULL THEN
-    INSERT INTO rotor.credential_versions AS v
-           (id, policy_uid, rotation_id, state, identity, fingerprint, current_at, revoked_at)
-    SELECT (c.value ->> 'id')::uuid, v_policy, p_id, c.value ->> 'state', coalesce(c.value ->> 'identity', ''),
-           decode(c.value ->> 'fingerprint', 'hex'),
-           CASE WHEN c.value ->> 'state' = 'current' THEN clock_timestamp() END,
-           CASE WHEN c.value ->> 'state' = 'revoked' THEN clock_timestamp() END
-      FROM jsonb_array_elements(p_versions) AS c (value)
-    ON CONFLICT (id) DO UPDATE
-       SET state       = excluded.state,
-           identity    = CASE WHEN excluded.identity = '' THEN v.identity ELSE excluded.identity END,
-           fingerprint = coalesce(excluded.fingerprint, v.fingerprint),
-           current_at  = coalesce(v.current_at, excluded.current_at),
-           revoked_at  = coalesce(v.revoked_at, excluded.revoked_at);
-  END IF;
-
-  IF p_audit IS NOT NULL THEN
-    INSERT INTO rotor.audit (actor, action, subject, detail)
-    SELECT a.value ->> 'actor', a.value ->> 'action', a.value ->> 'subject', coalesce(a.value -> 'detail', '{}')
-      FROM jsonb_array_elements(p_audit) AS a (value);
-  END IF;
-  outcome := 'recorded';
 END $$;

@@ -57,7 +57,7 @@ export async function throughput(
   );
   for (;;) {
     const [row] = await ledger.query<{ open: number }>(
-      'SELECT count(*)::integer AS open FROM rotor.rotations WHERE id = ANY ($1) AND open',
+      'SELECT count(*)::integer AS open FROM rotor.rotations WHERE id = ANY ($1) AND holds IS NOT NULL',
       [ids],
     );
     if (row?.open === 0) break;

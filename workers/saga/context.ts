@@ -3,7 +3,7 @@ import { type Credential, decodeCredential, primarySecret } from '../../core/cre
 import { RotorError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret.ts';
 import type { AuditEvent } from '../../ledger/audit.ts';
-import type { Rotation } from '../../ledger/rotations.ts';
+import type { Claimed } from '../../ledger/rotations.ts';
 import type { CredentialVersion, VersionChange } from '../../ledger/versions.ts';
 import type { Parts } from './parts.ts';
 import type { Position } from './position.ts';
@@ -11,7 +11,7 @@ import type { RotationSpec } from './spec.ts';
 
 /** What a step gets: the rotation, its opened parts, and nothing of the ledger but answers to questions. */
 export interface StepContext {
-  readonly rotation: Rotation<RotationSpec>;
+  readonly rotation: Claimed<RotationSpec>;
   readonly spec: RotationSpec;
   readonly parts: Parts;
   readonly position: Position;

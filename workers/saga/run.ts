@@ -10,7 +10,7 @@ import {
   recordTransition,
   type Transition,
 } from '../../ledger/journal.ts';
-import { type Direction, ledgerNow, type Rotation, renewLease } from '../../ledger/rotations.ts';
+import { type Claimed, type Direction, ledgerNow, renewLease } from '../../ledger/rotations.ts';
 import { isCompromised, listVersions } from '../../ledger/versions.ts';
 import { steps as allSteps } from '../steps/registry.ts';
 import { answerTo, undoOrder } from './answer.ts';
@@ -31,7 +31,7 @@ const ROLLOUT_LIMIT_MS = 20 * 60_000;
 
 interface RunOptions {
   readonly saga: Saga;
-  readonly rotation: Rotation<RotationSpec>;
+  readonly rotation: Claimed<RotationSpec>;
   readonly lease: Lease;
   readonly log: Logger;
   readonly journal: readonly JournalRow[];
@@ -43,7 +43,7 @@ type Change = Omit<Transition, 'rotationId' | 'epoch' | 'seq' | 'entries' | 'lea
 /** One worker's turn at one rotation, from a claim until it ends, waits or is handed over. */
 export class Run {
   readonly #saga: Saga;
-  readonly #rotation: Rotation<RotationSpec>;
+  readonly #rotation: Claimed<RotationSpec>;
   readonly #lease: Lease;
   readonly #log: Logger;
   readonly #stop: AbortSignal | undefined;
@@ -130,7 +130,7 @@ export class Run {
     const name = `rotation ${this.#rotation.id}`;
     if (this.#cancel) return new RotorError('rotation.cancelled', { what: `${name} was cancelled` });
     if (!this.#overdue) return undefined;
-    const waiting = this.#rotation.waitReason ?? this.#rotation.error?.what;
+    const waiting = this.#rotation.error?.what;
     return new RotorError('rotation.deadline', {
       what: `${name} did not end within its deadline${waiting ? `; last: ${waiting}` : ''}`,
     });
