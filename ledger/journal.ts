@@ -27,7 +27,7 @@ export interface Transition {
   readonly epoch: bigint;
   /** Number of the last journal row that the caller knows. */
   readonly seq: number;
-  /** At most one outcome (`done`, `failed`), then at most one intent: they share a row. */
+  /** In order; an outcome (`done`, `failed`) and the intent after it share a row. */
   readonly entries: readonly JournalEntry[];
   readonly state?: RotationState;
   readonly direction?: Direction;
@@ -51,6 +51,8 @@ export interface Flags {
   readonly overdue: boolean;
   /** When the entries were committed, by the database's clock. */
   readonly recordedAt: Date;
+  /** Number of the last journal row now. */
+  readonly seq: number;
   /** Whether the lease was prolonged along the way. */
   readonly renewed: boolean;
 }
@@ -63,22 +65,40 @@ export interface Flags {
  */
 export async function recordTransition(ledger: Ledger, transition: Transition): Promise<Flags> {
   const { rotationId, epoch, seq, entries, versions = [], audit = [], ...patch } = transition;
-  const outcome = entries.find((entry) => entry.event !== 'intent');
-  const intent = entries.find((entry) => entry.event === 'intent');
-  const plain = outcome?.event === 'done' && intent && Object.keys(patch).every((key) => key === 'leaseMs');
-  const written =
-    plain && versions.length === 0 && audit.length === 0
-      ? await unlessConflict(advance(ledger, transition, outcome, intent))
-      : undefined;
-  if (written) return written;
-  return (
-    (await unlessConflict(change(ledger, transition, outcome, intent))) ??
-    (await flagsOfRepeat(ledger, rotationId, epoch, seq))
-  );
+  const rows = rowsOf(entries);
+  const plain =
+    rows.length > 0 &&
+    rows.every(({ outcome, intent }) => outcome?.event === 'done' && intent) &&
+    Object.keys(patch).every((key) => key === 'leaseMs') &&
+    versions.length + audit.length === 0;
+  const written = plain ? await unlessConflict(advance(ledger, transition, rows)) : undefined;
+  const flags =
+    written ??
+    (await unlessConflict(change(ledger, transition, rows))) ??
+    (await flagsOfRepeat(ledger, rotationId, epoch, seq));
+  return { ...flags, seq: seq + rows.length };
 }
 
+interface NewRow {
+  readonly outcome?: JournalEntry;
+  readonly intent?: JournalEntry;
+}
+
+function rowsOf(entries: readonly JournalEntry[]): readonly NewRow[] {
+  const rows: NewRow[] = [];
+  for (const entry of entries) {
+    const last = rows.at(-1);
+    if (entry.event !== 'intent') rows.push({ outcome: entry });
+    else if (last?.outcome && !last.intent) rows[rows.length - 1] = { outcome: last.outcome, intent: entry };
+    else rows.push({ intent: entry });
+  }
+  return rows;
+}
+
+type Written = Omit<Flags, 'seq'>;
+
 /** The journal has a row of that number already: a repeat, or another worker's. Nothing was written. */
-async function unlessConflict(written: Promise<Flags | undefined>): Promise<Flags | undefined> {
+async function unlessConflict(written: Promise<Written | undefined>): Promise<Written | undefined> {
   try {
     return await written;
   } catch (error) {
@@ -101,25 +121,51 @@ class Statement {
   }
 }
 
+const JOURNAL = `INSERT INTO rotor.journal
+            (rotation_id, seq, at, epoch, direction, step, event, facts, next_direction, next_step, next_facts)`;
+
+/** `rows` as VALUES whose first parameter is number `first`, in the order of {@link cellsOf}. */
+function valuesOf(rows: number, first: number): string {
+  const types = ['integer', 'text', 'text', 'text', 'jsonb', 'text', 'text', 'jsonb'];
+  const row = (index: number) =>
+    types.map((type, column) => `$${first + index * types.length + column}::${type}`).join(', ');
+  const values = Array.from({ length: rows }, (_, index) => `(${row(index)})`).join(', ');
+  return `(VALUES ${values}) AS v (seq, direction, step, event, facts, next_direction, next_step, next_facts)`;
+}
+
+function cellsOf(rows: readonly NewRow[], seq: number): unknown[] {
+  return rows.flatMap(({ outcome, intent }, index) => [
+    seq + 1 + index,
+    outcome?.direction,
+    outcome?.step,
+    outcome?.event,
+    JSON.stringify(outcome?.facts),
+    intent?.direction,
+    intent?.step,
+    JSON.stringify(intent?.facts),
+  ]);
+}
+
 /** @returns undefined when nothing was written: fenced, or repeated */
 async function change(
   ledger: Ledger,
   transition: Transition,
-  outcome: JournalEntry | undefined,
-  intent: JournalEntry | undefined,
-): Promise<Flags | undefined> {
-  const { rotationId, epoch, seq, entries, versions = [], audit = [], state } = transition;
+  rows: readonly NewRow[],
+): Promise<Written | undefined> {
+  const { rotationId, epoch, seq, versions = [], audit = [], state } = transition;
   const statement = new Statement();
   const [id, fence] = [`${statement.value(rotationId)}::uuid`, `${statement.value(epoch)}::bigint`];
+  const last = rows.at(-1);
   statement.ctes.push(`held AS (
-     UPDATE rotor.rotations SET ${patched(statement, transition, intent ?? outcome).join(', ')}
+     UPDATE rotor.rotations SET ${patched(statement, transition, last?.intent ?? last?.outcome).join(', ')}
       WHERE id = ${id} AND epoch = ${fence} AND state = 'running'
      RETURNING policy_uid, cancel_requested AS cancel, deadline_at < clock_timestamp() AS overdue, clock_timestamp() AS at)`);
-  if (entries.length > 0) {
+  if (rows.length > 0) {
     statement.ctes.push(`noted AS (
-     INSERT INTO rotor.journal (rotation_id, seq, at, epoch, direction, step, event, facts, next_direction, next_step, next_facts)
-     SELECT ${id}, ${statement.value(seq + 1)}::integer, at, ${fence}, ${columnsOf(statement, outcome)}, ${statement.value(intent?.direction)},
-            ${statement.value(intent?.step)}, ${statement.json(intent?.facts)} FROM held)`);
+     ${JOURNAL}
+     SELECT ${id}, v.seq, at, ${fence}, v.direction, v.step, v.event, v.facts, v.next_direction, v.next_step, v.next_facts
+       FROM held, ${valuesOf(rows.length, statement.values.length + 1)})`);
+    statement.values.push(...cellsOf(rows, seq));
   }
   if (state === 'done' || state === 'rolled-back')
     statement.ctes.push(
@@ -132,10 +178,14 @@ async function change(
   }
   if (versions.length > 0) statement.ctes.push(`versions AS (${writeVersions(statement, id, versions)})`);
   if (audit.length > 0) {
+    const values = audit.map(
+      ({ actor, action, subject, detail }) =>
+        `(${[actor, action, subject].map((text) => `${statement.value(text)}::text`).join(', ')}, ${statement.json(detail ?? {})})`,
+    );
     statement.ctes.push(`audited AS (
      INSERT INTO rotor.audit (actor, action, subject, detail)
-     SELECT a.value ->> 'actor', a.value ->> 'action', a.value ->> 'subject', coalesce(a.value -> 'detail', '{}')
-       FROM held, jsonb_array_elements(${statement.json(audit)}) AS a (value))`);
+     SELECT a.actor, a.action, a.subject, a.detail
+       FROM held, (VALUES ${values.join(', ')}) AS a (actor, action, subject, detail))`);
   }
   const text = `WITH ${statement.ctes.join(',\n   ')}\n SELECT cancel, overdue, at FROM held`;
   const [row] = await ledger.query<{ cancel: boolean; overdue: boolean; at: Date }>(
@@ -179,11 +229,6 @@ function patched(
   return sets;
 }
 
-function columnsOf(statement: Statement, entry: JournalEntry | undefined): string {
-  const { direction, step, event, facts } = entry ?? {};
-  return `${statement.value(direction)}, ${statement.value(step)}, ${statement.value(event)}, ${statement.json(facts)}`;
-}
-
 function writeVersions(statement: Statement, rotation: string, versions: readonly VersionChange[]): string {
   return `INSERT INTO rotor.credential_versions AS v
             (id, policy_uid, rotation_id, state, identity, fingerprint, current_at, revoked_at)
@@ -215,7 +260,12 @@ function shapeOf(text: string): string {
  * Tells a repeat after a lost answer from the write of a worker that lost its hold.
  * @throws RotorError `ledger.fenced`
  */
-async function flagsOfRepeat(ledger: Ledger, rotationId: string, epoch: bigint, seq: number): Promise<Flags> {
+async function flagsOfRepeat(
+  ledger: Ledger,
+  rotationId: string,
+  epoch: bigint,
+  seq: number,
+): Promise<Written> {
   const [row] = await ledger.query<{ cancel: boolean; overdue: boolean; at: Date }>(
     `SELECT r.cancel_requested AS cancel, r.deadline_at < clock_timestamp() AS overdue, j.at
        FROM rotor.journal j JOIN rotor.rotations r ON r.id = j.rotation_id
@@ -228,8 +278,22 @@ async function flagsOfRepeat(ledger: Ledger, rotationId: string, epoch: bigint, 
   return { cancel: row.cancel, overdue: row.overdue, recordedAt: row.at, renewed: false };
 }
 
+const advancing = new Map<number, string>();
+
+function advanceBy(rows: number): string {
+  const text =
+    advancing.get(rows) ??
+    `${JOURNAL}
+     SELECT id, v.seq, clock_timestamp(), epoch, v.direction, v.step, v.event, v.facts, v.next_direction, v.next_step, v.next_facts
+       FROM rotor.rotations, ${valuesOf(rows, 3)}
+      WHERE id = $1 AND epoch = $2 AND state = 'running' AND NOT cancel_requested AND deadline_at > clock_timestamp()
+     RETURNING at`;
+  advancing.set(rows, text);
+  return text;
+}
+
 /**
- * The transition that most steps make, one outcome and the next intent: a single insert that leaves the rotation's row
+ * The transition that most steps make, outcomes and next intents: a single insert that leaves the rotation's row
  * alone, a third of the cost. It checks the epoch without a lock; should another worker claim the rotation in that very
  * moment, the two can't both build on the same journal row, and whoever comes second lets go.
  * @returns undefined when nothing was written: fenced, repeated, cancelled or overdue
@@ -237,27 +301,10 @@ async function flagsOfRepeat(ledger: Ledger, rotationId: string, epoch: bigint, 
 async function advance(
   ledger: Ledger,
   { rotationId, epoch, seq }: Transition,
-  outcome: JournalEntry,
-  intent: JournalEntry,
-): Promise<Flags | undefined> {
-  const [row] = await ledger.query<{ at: Date }>(
-    `INSERT INTO rotor.journal (rotation_id, seq, epoch, direction, step, event, facts, next_direction, next_step, next_facts)
-     SELECT $1, $3, $2, $4, $5, 'done', $6, $7, $8, $9 FROM rotor.rotations
-      WHERE id = $1 AND epoch = $2 AND state = 'running' AND NOT cancel_requested AND deadline_at > clock_timestamp()
-     RETURNING at`,
-    [
-      rotationId,
-      epoch,
-      seq + 1,
-      outcome.direction,
-      outcome.step,
-      JSON.stringify(outcome.facts),
-      intent.direction,
-      intent.step,
-      JSON.stringify(intent.facts),
-    ],
-    'advance',
-  );
+  rows: readonly NewRow[],
+): Promise<Written | undefined> {
+  const values = [rotationId, epoch, ...cellsOf(rows, seq)];
+  const [row] = await ledger.query<{ at: Date }>(advanceBy(rows.length), values, `advance-${rows.length}`);
   return row && { cancel: false, overdue: false, recordedAt: row.at, renewed: false };
 }
 

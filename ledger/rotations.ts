@@ -130,7 +130,7 @@ export interface Claimed<Spec>
     | 'trace'
     | 'createdAt'
   > {
-  /** Whether its journal has rows to read. */
+  /** Whether it was claimed before, so that its journal may have rows. */
   readonly journaled: boolean;
 }
 
@@ -140,13 +140,13 @@ const CLAIMABLE = `state IN ('queued', 'running', 'waiting')
   AND (lease_until IS NULL OR lease_until <= clock_timestamp()) AND (wake_at IS NULL OR wake_at <= clock_timestamp())`;
 const ABOUT_CLAIMED = `r.policy_uid, r.policy, r.spec, r.epoch, r.cancel_requested, r.old_version, r.new_version, r.error, r.trace,
   r.created_at, r.deadline_at < clock_timestamp() AS overdue,
-  EXISTS (SELECT FROM rotor.journal j WHERE j.rotation_id = r.id) AS journaled`;
+  r.started_at < statement_timestamp() AS journaled`;
 // The claim isn't waited for on disk: should the server crash and forget it, the holder's next write names an epoch that
 // never was, and is refused; whatever it wrote durably comes after the claim in the log, and so made it durable too.
 const CLAIM_PLAIN = `UPDATE rotor.rotations r
    SET epoch = nextval('rotor.fence'), recovered = r.recovered OR r.lease_until IS NOT NULL, worker = $2,
        lease_until = clock_timestamp() + $3::integer * interval '1 millisecond', wake_at = NULL, wait_reason = NULL,
-       state = 'running', started_at = coalesce(r.started_at, clock_timestamp())
+       state = 'running', started_at = coalesce(r.started_at, statement_timestamp())
  WHERE id = $1 AND spec -> 'maxConcurrent' IS NULL AND ${CLAIMABLE} RETURNING ${ABOUT_CLAIMED}, set_config('synchronous_commit', 'off', true)`;
 const CLAIM_LIMITED = `SELECT ${ABOUT_CLAIMED} FROM rotor.claim($1, $2, $3) AS r`;
 

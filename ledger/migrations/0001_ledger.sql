@@ -166,7 +166,7 @@ BEGIN
          lease_until = clock_timestamp() + p_lease_ms * interval '1 millisecond',
          wake_at = NULL, wait_reason = NULL,
          state = 'running',
-         started_at = coalesce(r.started_at, clock_timestamp())
+         started_at = coalesce(r.started_at, statement_timestamp())
    WHERE r.id = p_id
      AND r.state IN ('queued', 'running', 'waiting')
      AND (r.lease_until IS NULL OR r.lease_until <= clock_timestamp())

@@ -17,7 +17,7 @@ const SIX: StepTable = {
   plan: empty,
   generate: empty,
   install: empty,
-  verify: empty,
+  verify: { ...empty, readsOnly: true },
   publish: empty,
   deliver: empty,
 };

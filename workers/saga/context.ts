@@ -48,6 +48,8 @@ export interface Wait {
 
 /** One step of the saga. All parts may run again after a crash and must find out for themselves what is done. */
 export interface Step {
+  /** Changes nothing anywhere and depends on no time of the journal: it shares the commit of its neighbour. */
+  readonly readsOnly?: true;
   /** What is committed together with the intent, before anything happens. */
   announce?(context: StepContext): {
     facts: Readonly<Record<string, unknown>>;

@@ -60,7 +60,7 @@ export function positionOf(journal: readonly JournalRow[]): Position {
     }
     if (row.event === 'intent') {
       if (name === 'generate') generations += 1;
-      for (const later of STEPS.slice(stepIndex(name))) {
+      for (const later of touched.has(name) ? STEPS.slice(stepIndex(name)) : []) {
         touched.delete(later);
         facts.delete(later);
         doneAt.delete(later);

@@ -50,6 +50,8 @@ export class Run {
   readonly #rows: JournalRow[];
   readonly #steps: StepTable;
   readonly #credentials = new Map<string, Credential>();
+  /** Entries that the next commit takes along: the outcome before a step that only reads, and that step's intent. */
+  #deferred: readonly JournalEntry[] = [];
   #seq: number;
   #position: Position;
   #oldVersion: string | undefined;
@@ -181,12 +183,26 @@ export class Run {
     const next = direction === 'forward' ? nextStep(step, this.#steps) : undefined;
     if (direction === 'forward' && !next) return this.#finish('done', [entry], { ...change, audit });
     if (next && !this.#stop?.aborted && !this.#cancel && !this.#overdue) {
+      if (this.#steps[next]?.readsOnly && audit.length === 0 && Object.keys(change).length === 0)
+        return this.#defer(entry, { direction, step: next, event: 'intent', facts: {} });
       return this.#announce('forward', next, [entry], { ...change, audit });
     }
     await this.#record([entry], { ...change, audit });
     await this.#saga.faults.reach(`${direction}:${step}:recorded`);
     const turningBack = direction === 'forward' && this.#shouldTurnBack();
     return turningBack ? this.#turnBack(turningBack) : undefined;
+  }
+
+  /** A step that only reads needs no announcement: should this worker die, whoever comes next probes the step before. */
+  async #defer(outcome: JournalEntry, intent: JournalEntry): Promise<undefined> {
+    this.#deferred = [outcome, intent];
+    this.#position = positionOf([...this.#rows, ...this.#asRows(this.#deferred, this.#rows.at(-1)?.at)]);
+    this.#inDoubt = false;
+    await this.#saga.faults.reach(`${intent.direction}:${intent.step}:announced`);
+  }
+
+  #asRows(entries: readonly JournalEntry[], at = new Date(0)): readonly JournalRow[] {
+    return entries.map((entry) => ({ ...entry, seq: this.#seq, at, epoch: this.#rotation.epoch }));
   }
 
   async #announce(
@@ -340,12 +356,13 @@ export class Run {
   async #record(entries: readonly JournalEntry[], change: Change, keep = true): Promise<void> {
     this.#lease.assertHeld(this.#rotation.id);
     const askedAt = this.#saga.clock.monotonicMs();
+    const all = [...this.#deferred, ...entries];
     const transition: Transition = {
       ...change,
       rotationId: this.#rotation.id,
       epoch: this.#rotation.epoch,
       seq: this.#seq,
-      entries,
+      entries: all,
       ...(keep ? { leaseMs: this.#lease.ms } : {}),
     };
     const flags = await retry(() => recordTransition(this.#saga.ledger, transition), {
@@ -358,11 +375,11 @@ export class Run {
     if (flags.renewed) this.#lease.renewed(askedAt);
     this.#cancel = flags.cancel;
     this.#overdue = flags.overdue;
-    if (entries.length > 0) this.#seq += 1;
-    for (const entry of entries) {
-      this.#rows.push({ ...entry, seq: this.#seq, at: flags.recordedAt, epoch: this.#rotation.epoch });
-    }
-    if (entries.length > 0) this.#position = positionOf(this.#rows);
+    if (all.length === 0) return;
+    this.#deferred = [];
+    this.#seq = flags.seq;
+    this.#rows.push(...this.#asRows(all, flags.recordedAt));
+    this.#position = positionOf(this.#rows);
   }
 
   #renewRegularly(): () => void {

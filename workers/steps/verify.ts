@@ -3,6 +3,7 @@ import type { Done, Step } from '../saga/context.ts';
 
 /** Uses the new credential for real, before anybody depends on it. */
 export const verify: Step = {
+  readsOnly: true,
   async perform(context): Promise<Done> {
     const { rotator } = context.parts;
     if (rotator.capabilities.overlap === 'no-provider')
