@@ -86,6 +86,8 @@ export interface RetryOptions extends Backoff {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly signal?: AbortSignal;
+  /** Told before each pause; for logs. */
+  readonly onRetry?: (error: RotorError, attempt: number) => void;
 }
 
 /** Repeats `work` while it throws a retryable RotorError, attempts remain and the deadline allows. */
@@ -99,6 +101,7 @@ export async function retry<T>(work: (attempt: number) => Promise<T>, options: R
       if (!again) throw error;
       const pause = error.retryAfterMs ?? backoffMs(attempt, options, random());
       if (pause >= options.deadline.remainingMs()) throw error;
+      options.onRetry?.(error, attempt);
       await clock.sleep(pause, options.signal);
     }
   }

@@ -145,6 +145,13 @@ function ledgerError(error: unknown): RotorError {
       cause: error,
     });
   }
+  if (code === '53100') {
+    return new RotorError('ledger.unavailable', {
+      what: `the ledger's database has no disk space left (SQLSTATE ${code})`,
+      hint: 'Free disk space at the database server; Rotor goes on by itself.',
+      cause: error,
+    });
+  }
   if (
     (code && CONNECTION_LOST.test(code)) ||
     /connection terminated|timeout|Connection ended/i.test(message)

@@ -3,7 +3,7 @@ import { listVersions } from '../../ledger/versions.ts';
 import { undoOrder } from '../../workers/saga/answer.ts';
 import { STEPS } from '../../workers/saga/steps.ts';
 import { queueBackends } from './backends.ts';
-import { LEASE_MS, type Stage, setStage } from './stage.ts';
+import { isStopped, LEASE_MS, type Stage, setStage } from './stage.ts';
 
 /** Every journal boundary, and the moment between an effect and its record. */
 const FORWARD = STEPS.flatMap((step) => [
@@ -107,7 +107,7 @@ describe.each(queueBackends())('workers killed with SIGKILL, queue on $name', ({
     stage = await setStage(url);
     const id = await stage.startRotation();
     const sleeper = await stage.startWorker({ point, signal: 'SIGSTOP' });
-    await expect.poll(() => stopped(sleeper.pid), { timeout: 20_000 }).toBe(true);
+    await expect.poll(() => isStopped(sleeper.pid), { timeout: 20_000 }).toBe(true);
     await stage.startWorker();
     const rotation = await stage.ended(id);
     const told = await stage.journal(id);
@@ -168,10 +168,4 @@ async function policyOf(on: Stage, id: string): Promise<string> {
     [id],
   );
   return row?.policy_uid ?? '';
-}
-
-async function stopped(pid: number): Promise<boolean> {
-  const { readFile } = await import('node:fs/promises');
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  return /\) T /.test(stat);
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { silentLog } from '../../core/log.ts';
@@ -47,8 +47,19 @@ export interface Stage {
 
 export const LEASE_MS = 1_000;
 
-export async function setStage(backend: (ledgerUrl: string) => string): Promise<Stage> {
-  const [app, test] = await Promise.all([anApplication(), freshLedger()]);
+export interface StageOptions {
+  /** Connection string of a superuser of the server for application and ledger; the shared one when absent. */
+  readonly server?: string;
+  /** Port of a proxy by which workers reach the ledger. */
+  readonly ledgerPort?: number;
+  readonly storeFolder?: string;
+}
+
+export async function setStage(
+  backend: (ledgerUrl: string) => string,
+  options: StageOptions = {},
+): Promise<Stage> {
+  const [app, test] = await Promise.all([anApplication(options.server), freshLedger(options.server)]);
   const deliveredFile = join(app.folder, 'credential.json');
   const document = {
     engine: 'postgres',
@@ -67,7 +78,7 @@ export async function setStage(backend: (ledgerUrl: string) => string): Promise<
   const queueUrl = backend(test.url.reveal());
   const queueName = `crash-${randomUUID()}`;
   const queue = await openQueue({ url: SecretValue.of(queueUrl), log: silentLog, name: queueName });
-  const storeFolder = join(app.folder, 'store');
+  const storeFolder = options.storeFolder ?? join(app.folder, 'store');
   const spec: RotationSpec = {
     rotator: {
       kind: 'postgres',
@@ -91,6 +102,8 @@ export async function setStage(backend: (ledgerUrl: string) => string): Promise<
     ],
     settle: { graceMs: 0, evidence: 'sessions', timeoutMs: 30_000, onTimeout: 'roll-back' },
   };
+  const ledgerUrl = new URL(test.url.reveal());
+  if (options.ledgerPort) ledgerUrl.port = String(options.ledgerPort);
   const workers: StartedWorker[] = [];
   let policyUid: string | undefined;
 
@@ -104,7 +117,7 @@ export async function setStage(backend: (ledgerUrl: string) => string): Promise<
     deliveredFile,
     startWorker: async (fault) => {
       const config: WorkerConfig = {
-        databaseUrl: test.url.reveal(),
+        databaseUrl: ledgerUrl.href,
         queueUrl,
         queueName,
         keyFile,
@@ -191,4 +204,9 @@ function spawnWorker(configFile: string): { started: StartedWorker; ready: Promi
     });
   }
   return { started: { process: child, pid: child.pid ?? 0, output: () => output, exited }, ready };
+}
+
+/** Whether a process has stopped after SIGSTOP. */
+export async function isStopped(pid: number): Promise<boolean> {
+  return /\) T /.test(await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ''));
 }

@@ -13,8 +13,8 @@ export interface TestLedger {
 }
 
 /** A migrated ledger in a database of its own. */
-export async function freshLedger(): Promise<TestLedger> {
-  const database = await freshDatabase();
+export async function freshLedger(server?: string): Promise<TestLedger> {
+  const database = await freshDatabase(server);
   const url = SecretValue.of(database.url);
   await migrateLedger(url, silentLog);
   const ledger = openLedger({ url, log: silentLog });

@@ -20,8 +20,9 @@ export interface Application {
   drop(): Promise<void>;
 }
 
-export async function anApplication(): Promise<Application> {
-  const database = await freshDatabase();
+/** @param server connection string of a superuser; the shared server's when absent */
+export async function anApplication(server?: string): Promise<Application> {
+  const database = await freshDatabase(server);
   const { name } = database;
   const [blue, green, owner, admin] = ['blue', 'green', 'owner', 'admin'].map(
     (suffix) => `${name}_${suffix}`,

@@ -2,17 +2,26 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
 
-/** A fresh database on the shared server. Roles are global to the server: prefix them with `name`. */
-export async function freshDatabase(): Promise<{ url: string; name: string; drop: () => Promise<void> }> {
+/**
+ * A fresh database, on the shared server unless told otherwise. Roles are global to the server: prefix them with `name`.
+ * @param server connection string of a superuser
+ */
+export async function freshDatabase(
+  server = inject('postgresUrl'),
+): Promise<{ url: string; name: string; drop: () => Promise<void> }> {
   const name = `t_${randomBytes(6).toString('hex')}`;
-  await onServer(`CREATE DATABASE ${name}`);
-  const url = new URL(inject('postgresUrl'));
+  await onServer(server, `CREATE DATABASE ${name}`);
+  const url = new URL(server);
   url.pathname = `/${name}`;
-  return { url: url.href, name, drop: () => onServer(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+  return {
+    url: url.href,
+    name,
+    drop: () => onServer(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+  };
 }
 
-async function onServer(statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: inject('postgresUrl') });
+async function onServer(server: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: server });
   await client.connect();
   try {
     await client.query(statement);

@@ -8,6 +8,8 @@ export interface TcpProxy {
   cutAfter(text: string): void;
   /** Takes `text` from the client and never says anything again, to either side. Once. */
   stall(text: string): void;
+  /** Whether something that was asked for hasn't come by yet. */
+  pending(): boolean;
   close(): Promise<void>;
 }
 
@@ -64,6 +66,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     stall: (text) => {
       stalling = text;
     },
+    pending: () => [before, after, stalling].some((text) => text !== undefined),
     close: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));

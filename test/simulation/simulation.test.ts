@@ -17,6 +17,7 @@ import { type Trouble, World } from './world.ts';
 
 const SEEDS = Number(process.env.ROTOR_SIMULATION_SEEDS ?? 150);
 const ONLY = process.env.ROTOR_SIMULATION_SEED;
+const DAY_MS = 86_400_000;
 const FINGERPRINT_KEY = SecretValue.of('simulation');
 const SPEC: RotationSpec = {
   rotator: { kind: 'simulated', credential: {} },
@@ -109,8 +110,11 @@ async function simulate(seed: number): Promise<void> {
   const newWorker = (): Worker => {
     let dead = false;
     let jumpMs = 0;
+    // The wall clock of any machine may be wrong by days, and corrected at any moment, forward or back.
+    let wrongByMs = chance(0.3) ? numbers.int(20 * DAY_MS) - 10 * DAY_MS : 0;
     const clock: Clock = {
       ...systemClock,
+      now: () => new Date(Date.now() + wrongByMs),
       monotonicMs: () => performance.now() + jumpMs,
       sleep: async () => undefined,
     };
@@ -126,6 +130,10 @@ async function simulate(seed: number): Promise<void> {
     };
     const reach = async (point: string) => {
       if (dead) throw fenced();
+      if (chance(0.02)) {
+        wrongByMs = numbers.int(20 * DAY_MS) - 10 * DAY_MS;
+        story.push(`at ${point} the wall clock jumps to ${wrongByMs} ms off`);
+      }
       if (budget === 0 || !chance(0.06)) return;
       budget -= 1;
       if (chance(0.5)) {

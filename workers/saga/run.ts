@@ -371,6 +371,9 @@ export class Run {
       maxMs: 500,
       deadline: this.#lease.deadline(),
       clock: this.#saga.clock,
+      onRetry: (err, attempt) => {
+        if (attempt === 1 || attempt % 100 === 0) this.#log.warn({ err }, 'the ledger takes no record now');
+      },
     });
     if (flags.renewed) this.#lease.renewed(askedAt);
     this.#cancel = flags.cancel;
