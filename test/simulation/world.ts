@@ -37,6 +37,8 @@ export class World {
   held: Credential | undefined;
   /** While true, the consumer isn't healthy with anything but `healthyWith`. */
   unhealthyWith: ((credential: Credential) => boolean) | undefined;
+  #leaked: string | undefined;
+  #onLeaked = new Set<string>();
   #providerFence = 0n;
   #storeFence = 0n;
 
@@ -63,6 +65,25 @@ export class World {
     return [...this.versions].find(([, version]) => version.stages.has('current'))?.[0];
   }
 
+  /** From now on nothing may go back to this version; what is on it may only leave. */
+  leak(versionId: string): void {
+    this.#leaked = versionId;
+    this.#onLeaked = this.#holdersOf(versionId);
+  }
+
+  get leaked(): boolean {
+    return this.#leaked !== undefined;
+  }
+
+  #holdersOf(versionId: string): Set<string> {
+    const places = {
+      'the consumer': this.held?.versionId,
+      'the target': this.delivered?.versionId,
+      'the store': this.currentVersion(),
+    };
+    return new Set(Object.entries(places).flatMap(([place, held]) => (held === versionId ? [place] : [])));
+  }
+
   get registries(): Registries {
     return {
       rotators: [this.#rotator()],
@@ -77,6 +98,7 @@ export class World {
       call.deadline.assertTime(name);
       const result = effect();
       this.#check(name);
+      this.#checkLeaked(name);
       return result;
     });
   }
@@ -92,6 +114,16 @@ export class World {
         );
       }
     }
+  }
+
+  #checkLeaked(after: string): void {
+    if (this.#leaked === undefined) return;
+    const holders = this.#holdersOf(this.#leaked);
+    for (const place of holders) {
+      if (!this.#onLeaked.has(place))
+        this.broken.push(`after ${after}: ${place} went back to the leaked version`);
+    }
+    this.#onLeaked = holders;
   }
 
   #fenceProvider(call: Call): void {

@@ -47,11 +47,27 @@ export function answerTo(error: RotorError, situation: Situation): Answer {
     return worthRepeating && situation.failures < most ? retry : { do: 'ask-human' };
   }
   if (error.code === 'rotation.needs-human') return { do: 'ask-human' };
-  const canTurnBack: Answer = situation.oldCompromised ? { do: 'ask-human' } : { do: 'turn-back' };
-  if (situation.overdue || situation.cancelled) return canTurnBack;
+  if (situation.overdue || situation.cancelled) return instead(situation, retry, false);
   if (error.code === 'provider.rejects-generated' && situation.generations < ATTEMPTS.generations)
     return { do: 'regenerate' };
-  return worthRepeating && situation.failures < ATTEMPTS.beforeRevoke ? retry : canTurnBack;
+  return worthRepeating && situation.failures < ATTEMPTS.beforeRevoke
+    ? retry
+    : instead(situation, retry, worthRepeating);
+}
+
+/** Steps after which no consumer has seen the new credential yet, so that another may take its place. */
+const BEFORE_CONSUMERS: ReadonlySet<StepName> = new Set(['generate', 'install', 'verify']);
+
+/**
+ * What comes after giving up on a step: the way back, unless the old credential has leaked. Then it is only forward: to
+ * a fresh credential while nobody holds this one, else with this one for longer, else a human decides.
+ */
+function instead(situation: Situation, retry: Answer, worthRepeating: boolean): Answer {
+  const { oldCompromised, overdue, cancelled, step, generations, failures } = situation;
+  if (!oldCompromised) return { do: 'turn-back' };
+  if (overdue || cancelled) return { do: 'ask-human' };
+  if (BEFORE_CONSUMERS.has(step) && generations < ATTEMPTS.generations) return { do: 'regenerate' };
+  return worthRepeating && failures < ATTEMPTS.fromRevokeOn ? retry : { do: 'ask-human' };
 }
 
 const UNDONE_BY_NOTHING: ReadonlySet<StepName> = new Set(['plan', 'verify', 'settle', 'revoke', 'prove']);

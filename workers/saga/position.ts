@@ -64,6 +64,7 @@ export function positionOf(journal: readonly JournalRow[]): Position {
         touched.delete(later);
         facts.delete(later);
         doneAt.delete(later);
+        undone.delete(later);
       }
       touched.add(name);
       announcedAt.set(name, row.at);

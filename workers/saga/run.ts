@@ -109,6 +109,7 @@ export class Run {
   /** One step further; an outcome when this turn is over. */
   async #advance(): Promise<RunOutcome | undefined> {
     const { direction, step, phase } = this.#position;
+    if (direction === 'back' && (await this.#oldHasLeaked())) return this.#turnForward();
     if (phase !== 'open') {
       if (this.#stop?.aborted) return this.#handOver();
       const next = direction === 'forward' ? nextStep(step, this.#steps) : this.#nextBack();
@@ -261,8 +262,7 @@ export class Run {
       failures: this.#position.failures + 1,
       generations: this.#position.generations,
       mayTurnBack: mayTurnBack(this.#position),
-      oldCompromised:
-        this.#oldVersion !== undefined && (await isCompromised(this.#saga.ledger, this.#oldVersion)),
+      oldCompromised: await this.#oldHasLeaked(),
       overdue: this.#overdue,
       cancelled: this.#cancel,
       random: this.#saga.random.int(1_000) / 1_000,
@@ -280,7 +280,7 @@ export class Run {
         await this.#saga.clock.sleep(answer.inMs);
         return undefined;
       case 'regenerate':
-        return this.#regenerate(entry);
+        return this.#regenerate([entry]);
       case 'turn-back':
         return this.#turnBack(error, [entry]);
       case 'ask-human':
@@ -288,15 +288,28 @@ export class Run {
     }
   }
 
-  /** The provider refuses this secret for good: make sure that it was not applied, forget it, make another. */
-  async #regenerate(entry: JournalEntry): Promise<undefined> {
+  async #oldHasLeaked(): Promise<boolean> {
+    return this.#oldVersion !== undefined && (await isCompromised(this.#saga.ledger, this.#oldVersion));
+  }
+
+  /** This credential won't do: make sure that it is not applied, forget it, make another. */
+  async #regenerate(entries: readonly JournalEntry[]): Promise<undefined> {
     const context = this.#context();
-    await this.#steps.install?.undo?.(context);
+    const { touched, undone } = this.#position;
+    const installed = touched.includes('install') && !undone.has('install');
+    // Where the secret is replaced in place, taking it back would put a leaked one into its place: the next overwrites it.
+    const inPlace = this.#required().rotator.capabilities.overlap === 'none';
+    const takeBack = installed && !(inPlace && (await this.#oldHasLeaked()));
+    if (takeBack) await this.#steps.install?.undo?.(context);
     const forgotten = (await this.#steps.generate?.undo?.(context)) as Done;
-    return this.#announce('forward', 'generate', [entry], { versions: forgotten.versions ?? [] });
+    return this.#announce('forward', 'generate', entries, {
+      versions: forgotten.versions ?? [],
+      direction: 'forward',
+    });
   }
 
   async #turnBack(error: RotorError, entries: readonly JournalEntry[] = []): Promise<RunOutcome | undefined> {
+    if (await this.#oldHasLeaked()) return this.#askHuman(error, entries);
     this.#error = error;
     this.#position = { ...this.#position, direction: 'back', phase: 'done' };
     const change: Change = { direction: 'back', error: error.toJSON() };
@@ -304,6 +317,17 @@ export class Run {
     if (!next) return this.#finish('rolled-back', entries, change);
     this.#log.warn({ err: error }, 'turning back');
     return this.#announce('back', next, entries, change);
+  }
+
+  /** On the way back to a credential that has leaked since: forward again, with this one where it is still accepted. */
+  async #turnForward(): Promise<RunOutcome | undefined> {
+    const { undone, step, phase, touched } = this.#position;
+    const taken = (name: StepName) => undone.has(name) || (phase === 'open' && step === name);
+    this.#log.warn('the old credential has leaked: going forward again');
+    if (!touched.includes('generate') || undone.has('generate'))
+      return this.#announce('forward', 'generate', [], { direction: 'forward' });
+    if (taken('install') || taken('generate') || !touched.includes('publish')) return this.#regenerate([]);
+    return this.#announce('forward', 'publish', [], { direction: 'forward' });
   }
 
   async #askHuman(error: RotorError, entries: readonly JournalEntry[]): Promise<RunOutcome> {
