@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { syncFolder, writeNewFile } from './durable-file.ts';
 import { foreignCode, RotorError } from './errors.ts';
@@ -8,7 +8,7 @@ import { KEY_BYTES, Keyring, newKey } from './seal-keyring.ts';
 const FINGERPRINT = 'fingerprint:';
 /** Far more than any number of keys needs; protects against a wrong path. */
 const MAX_FILE_BYTES = 64 * 1024;
-const HOW_TO_MAKE = 'Make a key with `openssl rand -base64 32`; docs/stores.md shows the whole file.';
+const HOW_TO_MAKE = 'Make one with `rotor key create FILE`; docs/stores.md shows what is in it.';
 
 /**
  * Reads the key file (`ROTOR_KEY_FILE`): lines of base64, 32 bytes each. The first key seals, the others only
@@ -53,6 +53,56 @@ export async function createKeyFile(file: string): Promise<void> {
   } finally {
     for (const buffer of [key, stable, content]) buffer.fill(0);
   }
+}
+
+/**
+ * Adds a fresh key that only opens, as the last one. First step of replacing the key: every process must be able to open
+ * what the new key seals before any process seals with it.
+ * @returns ids of the keys, in the order of the file
+ * @throws RotorError `config.invalid`
+ */
+export async function addKey(file: string): Promise<readonly string[]> {
+  return changeKeys(file, (keys) => [...keys, newKey().toString('base64')]);
+}
+
+/**
+ * Makes the last key the first, which seals from then on.
+ * @returns ids of the keys, in the order of the file
+ * @throws RotorError `config.invalid` also when the file has one key only
+ */
+export async function activateLastKey(file: string): Promise<readonly string[]> {
+  return changeKeys(file, (keys) => {
+    const last = keys.at(-1);
+    if (keys.length < 2 || !last)
+      throw new RotorError('config.invalid', {
+        what: `key file ${file}: it has one key only`,
+        hint: 'Add the new one first: rotor key add',
+      });
+    return [last, ...keys.slice(0, -1)];
+  });
+}
+
+/** Replaces the key lines, leaves all others where they are relative to the first, in one rename. */
+async function changeKeys(
+  file: string,
+  change: (keys: readonly string[]) => readonly string[],
+): Promise<readonly string[]> {
+  (await loadKeyring(file)).destroy();
+  const [text, { mode, uid, gid }] = await Promise.all([readFile(file, 'latin1'), stat(file)]);
+  const lines = text.trimEnd().split('\n');
+  const isKey = (line: string) => parseKey(line.trim()) !== undefined;
+  const first = lines.findIndex(isKey);
+  const before = lines.slice(0, first);
+  const after = lines.slice(first).filter((line) => !isKey(line));
+  const content = [...before, ...change(lines.filter(isKey)), ...after, ''].join('\n');
+  const temporary = `${file}.${process.pid}.tmp`;
+  await writeNewFile(temporary, Buffer.from(content, 'latin1'), { mode: mode & 0o777, uid, gid });
+  await rename(temporary, file);
+  await syncFolder(dirname(file));
+  const keyring = await loadKeyring(file);
+  const { keyIds } = keyring;
+  keyring.destroy();
+  return keyIds;
 }
 
 async function readKeyFile(file: string): Promise<Buffer> {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError, Option } from 'commander';
 import { RotorError } from '../../core/errors.ts';
+import { registerKeyCommands } from './key-commands.ts';
 import { registerLookCommands } from './look-commands.ts';
 import { complain } from './output.ts';
 import { registerPolicyCommands } from './policy-commands.ts';
@@ -41,6 +42,7 @@ registerProcessCommands(program);
 registerPolicyCommands(program);
 registerLookCommands(program);
 registerTrustCommands(program);
+registerKeyCommands(program);
 for (const command of program.commands) command.exitOverride();
 
 try {

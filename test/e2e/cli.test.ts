@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -192,7 +192,36 @@ spec:
 
   running.child.kill('SIGTERM');
   expect(await once(running.child, 'exit')).toEqual([0, null]);
+
+  await replaceTheKey(join(folder, 'home', 'key'), running.env);
+  const again = await up(join(folder, 'home'));
+  const after = await rotor(['rotate', 'cookie', '--wait'], again.env);
+  expect(after.code, after.stderr).toBe(0);
+  again.child.kill('SIGTERM');
+  expect(await once(again.child, 'exit')).toEqual([0, null]);
 });
+
+/** As docs/stores.md says: add, activate, rewrap, and then the old key's line may go. */
+async function replaceTheKey(file: string, env: Record<string, string>): Promise<void> {
+  const keys = async () =>
+    (await readFile(file, 'utf8')).split('\n').filter((line) => /^[A-Za-z0-9+/]{43}=$/.test(line));
+  const [old] = await keys();
+  expect((await rotor(['key', 'activate'], env)).stderr).toContain('rotor key add');
+  expect((await rotor(['key', 'add'], env)).stdout).toMatch(/^key [0-9a-f]{16} is added to /);
+  expect((await keys())[0]).toBe(old);
+  expect((await rotor(['key', 'activate'], env)).stdout).toMatch(/^key [0-9a-f]{16} seals from now on/);
+  const [fresh, last, ...others] = await keys();
+  expect([last, others]).toEqual([old, []]);
+  expect((await stat(file)).mode & 0o777).toBe(0o600);
+  expect((await rotor(['key', 'rewrap'], env)).stdout).toMatch(
+    /^[1-9]\d* files of .* rewrapped, 0 had the key already/,
+  );
+  expect((await rotor(['key', 'rewrap'], env)).stdout).toMatch(/^0 files of /);
+  await writeFile(file, (await readFile(file, 'utf8')).replace(`${old}\n`, ''));
+  expect(await keys()).toEqual([fresh]);
+  const { code, stderr } = await rotor(['key', 'create', file], env);
+  expect([code, stderr]).toEqual([2, expect.stringContaining('never overwritten')]);
+}
 
 test('kill -9 of everything, rotor up again: it adopts its database and goes on', async () => {
   const home = join(folder, 'again');

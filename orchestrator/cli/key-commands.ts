@@ -1,0 +1,86 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { systemClock } from '../../core/clock.ts';
+import { readConfig } from '../../core/config.ts';
+import { silentLog } from '../../core/log.ts';
+import { cryptoRandom } from '../../core/random.ts';
+import { Deadline } from '../../core/retry.ts';
+import { activateLastKey, addKey, createKeyFile, loadKeyring } from '../../core/seal-key-file.ts';
+import { rewrapLocalStore } from '../../stores/local/rewrap.ts';
+import { type Format, print } from './output.ts';
+
+/** Quick, since only the wrapped data keys change; may be repeated should a huge store take longer. */
+const REWRAP_MS = 3_600_000;
+const format = (command: Command): Format => command.optsWithGlobals().output as Format;
+
+/** `key`: makes the key file and replaces the key in it. Works on files of this machine, without a server. */
+export function registerKeyCommands(program: Command): void {
+  const key = program
+    .command('key')
+    .description('The key file that seals the local store (docs/stores.md, "Replacing the key")');
+  key
+    .command('create <file>')
+    .description('Make a key file, mode 0600; an existing one is never overwritten')
+    .action(async (file: string) => {
+      await createKeyFile(file);
+      process.stdout.write(`key file ${file} is made; keep a copy away from this machine\n`);
+    });
+  withKeyFile(key.command('add'))
+    .description('Step 1 of replacing the key: add a fresh key that only opens')
+    .action(async (flags, command) => {
+      const file = keyFileOf(flags);
+      const keyIds = await addKey(file);
+      print(format(command), { file, keyIds }, () =>
+        [
+          `key ${keyIds.at(-1)} is added to ${file}`,
+          'next: bring the file to every machine and restart every process, then: rotor key activate',
+        ].join('\n'),
+      );
+    });
+  withKeyFile(key.command('activate'))
+    .description('Step 2: seal with the key that was added last')
+    .action(async (flags, command) => {
+      const file = keyFileOf(flags);
+      const keyIds = await activateLastKey(file);
+      print(format(command), { file, keyIds }, () =>
+        [
+          `key ${keyIds[0]} seals from now on in ${file}`,
+          'next: bring the file to every machine and restart every process, then: rotor key rewrap STORE',
+        ].join('\n'),
+      );
+    });
+  withKeyFile(key.command('rewrap'))
+    .argument('[store]', 'folder of the local store; ROTOR_HOME/store when absent')
+    .description('Step 3: wrap everything that is stored with the first key; may be interrupted and repeated')
+    .action(async (store: string | undefined, flags, command) => {
+      const keyring = await loadKeyring(keyFileOf(flags));
+      const path = store ?? join(readConfig(process.env).home, 'store');
+      const call = {
+        deadline: Deadline.after(REWRAP_MS, systemClock),
+        fence: 0n,
+        clock: systemClock,
+        random: cryptoRandom,
+        log: silentLog,
+      };
+      try {
+        const found = await rewrapLocalStore(call, { path }, keyring);
+        print(format(command), { path, ...found }, () =>
+          [
+            `${found.rewrapped} files of ${path} rewrapped, ${found.unchanged} had the key already`,
+            `next: make a backup, then remove the lines of the older keys; key ${keyring.activeKeyId} must stay`,
+          ].join('\n'),
+        );
+      } finally {
+        keyring.destroy();
+      }
+    });
+}
+
+function withKeyFile(command: Command): Command {
+  return command.option('--key-file <file>', 'the key file; ROTOR_KEY_FILE or ROTOR_HOME/key when absent');
+}
+
+function keyFileOf(flags: { keyFile?: string }): string {
+  const config = readConfig(process.env, flags);
+  return config.keyFile ?? join(config.home, 'key');
+}
