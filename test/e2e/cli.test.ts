@@ -225,7 +225,7 @@ async function replaceTheKey(file: string, env: Record<string, string>): Promise
 
 test('kill -9 of everything, rotor up again: it adopts its database and goes on', async () => {
   const home = join(folder, 'again');
-  const first = await up(home);
+  const first = await up(home, { ROTOR_LEASE: '2s' });
   const manifest =
     'apiVersion: rotor.dev/v1alpha1\nkind: RotationPolicy\nmetadata: { name: again }\nspec: { credential: { random: {} }, store: { path: again }, settle: { grace: 2s } }\n';
   await rotor(['apply', '-f', '-'], first.env, manifest);

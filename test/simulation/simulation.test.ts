@@ -10,22 +10,14 @@ import { applyPolicy } from '../../ledger/policies.ts';
 import { createRotation, getRotation, requestCancel, resumeRotation } from '../../ledger/rotations.ts';
 import { isCompromised, listVersions, markCompromised } from '../../ledger/versions.ts';
 import { runRotation } from '../../workers/saga/engine.ts';
-import type { RotationSpec } from '../../workers/saga/spec.ts';
 import { freshDatabase } from '../setup/postgres.ts';
 import { seededNumbers } from '../setup/seeded.ts';
-import { type Trouble, World } from './world.ts';
+import { SIMULATED, type Trouble, World } from './world.ts';
 
 const SEEDS = Number(process.env.ROTOR_SIMULATION_SEEDS ?? 150);
 const ONLY = process.env.ROTOR_SIMULATION_SEED;
 const DAY_MS = 86_400_000;
 const FINGERPRINT_KEY = SecretValue.of('simulation');
-const SPEC: RotationSpec = {
-  rotator: { kind: 'simulated', credential: {} },
-  store: { kind: 'simulated', spec: {}, path: 'simulated' },
-  deliver: [{ kind: 'simulated', spec: {} }],
-  consumers: [{ name: 'consumer', kind: 'simulated', spec: {} }],
-  settle: { graceMs: 0, evidence: 'sessions', timeoutMs: 60_000, onTimeout: 'roll-back' },
-};
 
 let ledger: Ledger;
 let drop: () => Promise<void>;
@@ -104,7 +96,7 @@ async function simulate(seed: number): Promise<void> {
     policyUid: uid,
     trigger: 'manual',
     requestedBy: 'simulation',
-    spec: SPEC,
+    spec: SIMULATED,
     deadlineMs: 600_000,
   });
 

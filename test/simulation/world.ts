@@ -8,6 +8,16 @@ import type { Stage, Store, StoreSession } from '../../stores/store.ts';
 import type { Delivery } from '../../workers/deliveries/delivery.ts';
 import type { Rollout } from '../../workers/rollouts/rollout.ts';
 import type { Registries } from '../../workers/saga/parts.ts';
+import type { RotationSpec } from '../../workers/saga/spec.ts';
+
+/** A rotation of the credential of a {@link World}. */
+export const SIMULATED: RotationSpec = {
+  rotator: { kind: 'simulated', credential: {} },
+  store: { kind: 'simulated', spec: {}, path: 'simulated' },
+  deliver: [{ kind: 'simulated', spec: {} }],
+  consumers: [{ name: 'consumer', kind: 'simulated', spec: {} }],
+  settle: { graceMs: 0, evidence: 'sessions', timeoutMs: 60_000, onTimeout: 'roll-back' },
+};
 
 const FORMAT = { identity: 'username', secrets: ['password'] } as const;
 const CAPABILITIES: Capabilities = {

@@ -26,6 +26,8 @@ export interface Saga {
   readonly faults: Faults;
   /** The steps, in the order of their names; all ten unless a benchmark measures the engine alone. */
   readonly steps?: StepTable;
+  /** A step that hangs is given up after that long; two minutes, and twenty for a rollout, unless said. */
+  readonly stepLimitMs?: number;
   /** Name of this worker, for people: host and process. */
   readonly worker: string;
   readonly leaseMs: number;

@@ -144,9 +144,8 @@ export class Run {
     const startedAt = this.#saga.clock.monotonicMs();
     let result: Done | Wait;
     try {
-      const limit = this.#lease
-        .deadline()
-        .within(step === 'rollout' ? ROLLOUT_LIMIT_MS : STEP_LIMIT_MS, this.#saga.clock);
+      const limitMs = this.#saga.stepLimitMs ?? (step === 'rollout' ? ROLLOUT_LIMIT_MS : STEP_LIMIT_MS);
+      const limit = this.#lease.deadline().within(limitMs, this.#saga.clock);
       result = await inSpan('rotor.step', attributes, () =>
         limit.run(`step ${step}`, () => this.#perform(direction, step)),
       );
