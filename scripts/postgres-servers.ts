@@ -7,6 +7,7 @@ import { join } from 'node:path';
  * no dependencies: run as a program, this file fetches those that are missing into `.cache`.
  */
 export const BUILDS: Readonly<Record<number, string>> = {
+  12: '12.22.0-beta.15',
   14: '14.23.0-beta.17',
   15: '15.18.0-beta.17',
   16: '16.14.0-beta.17',

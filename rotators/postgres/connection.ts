@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret.ts';
-import { isLoginRefusal, postgresError } from './errors.ts';
+import { isLoginRefusal, isRejectedByHba, postgresError } from './errors.ts';
 import { type Place, type Target, transportTo } from './target.ts';
 
 export interface Login {
@@ -120,6 +120,7 @@ async function connectTo(
     return { client, place, version, synchronous, replicas, serverMs: now.getTime(), localMs };
   } catch (error) {
     await endConnection(client);
+    if (!ssl && isRejectedByHba(error)) throw withoutTls(doing, error);
     throw error;
   }
 }
@@ -179,6 +180,15 @@ function passwordAsked(client: pg.Client): () => string | undefined {
     });
   }
   return () => asked;
+}
+
+/** The server doesn't say in a way to rely on whether TLS would have helped, so both ways out are named. */
+function withoutTls(doing: string, cause: unknown): RotorError {
+  return new RotorError('provider.tls', {
+    what: `${doing}: pg_hba.conf does not let this login in without TLS`,
+    hint: 'Set `tls.mode: verify-full` (and `tls.caFile` for a private authority), or let it in by a `host` line in pg_hba.conf.',
+    cause,
+  });
 }
 
 function plainTextAsked(doing: string): RotorError {

@@ -9,6 +9,29 @@ export const TOO_LATE = 'RT001';
 export const FENCED = 'RT002';
 
 const TLS = /^(ERR_TLS|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|ERR_SSL|EPROTO)/;
+/** By OpenSSL's code, or the driver's message where there is none: what is wrong, and what to do. */
+const TLS_TROUBLE: readonly (readonly [RegExp, string, string])[] = [
+  [
+    /^ERR_TLS_CERT_ALTNAME/,
+    "the server's certificate is for another host name",
+    'Name the host in the provider as its certificate does, or give the server a certificate for this name.',
+  ],
+  [
+    /^CERT_(HAS_EXPIRED|NOT_YET_VALID)/,
+    "the server's certificate has expired, or isn't valid yet",
+    'Renew the certificate of the server; if it is valid, set the clock of the worker.',
+  ],
+  [
+    /^(DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|CERT_UNTRUSTED|CERT_SIGNATURE_FAILURE)/,
+    "the server's certificate is not from an authority that is trusted here",
+    "Name a PEM file with the authority's certificate in `tls.caFile` of the provider.",
+  ],
+  [
+    /does not support SSL/,
+    'the server offers no TLS',
+    'Turn TLS on at the server (`ssl = on`), or choose another `tls.mode` if nobody can listen in between.',
+  ],
+];
 const NO_CONNECTION = /^(ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH|ENOENT|EACCES)/;
 
 /**
@@ -60,11 +83,14 @@ function unanswered(error: unknown, moment: Moment, doing: string): RotorError {
     return asRotorError(error, doing);
   const code = foreignCode(error) ?? '';
   const message = error instanceof Error ? error.message : '';
-  if (TLS.test(code) || /SSL|certificate/i.test(message))
+  if (TLS.test(code) || /SSL|certificate/i.test(message)) {
+    const known = TLS_TROUBLE.find(([pattern]) => pattern.test(code || message));
     return new RotorError('provider.tls', {
-      what: `${doing}: TLS failed (${code || 'no TLS'})`,
+      what: `${doing}: ${known?.[1] ?? 'TLS failed'} (${code || 'no TLS'})`,
+      ...(known && { hint: known[2] }),
       cause: error,
     });
+  }
   if (message.startsWith('SASL')) {
     return new RotorError('provider.unsupported', {
       what: `${doing}: the SCRAM exchange broke off: the server asks for more than 100000 iterations, or it is not the one it claims to be`,
@@ -100,6 +126,13 @@ function words({ code = '', message, detail }: pg.DatabaseError): string {
   if (code === '42501') return [message, detail].filter(Boolean).join('. ');
   if (code === 'XX000' && !isPassing(code, message)) return `refused by the server (${code})`;
   return `${WORDS[code] ?? 'refused by the server'} (${code})`;
+}
+
+/** pg_hba.conf has no line that lets this login in. */
+export function isRejectedByHba(error: unknown): boolean {
+  return (
+    error instanceof pg.DatabaseError && error.code === '28000' && error.routine === 'ClientAuthentication'
+  );
 }
 
 /**

@@ -28,6 +28,10 @@ export const providerSpec = z
         mode: z.enum(['disable', 'require', 'verify-full']).optional(),
         caFile: z.string().min(1).optional(),
       })
+      .refine(
+        ({ mode, caFile }) => caFile === undefined || mode === undefined || mode === 'verify-full',
+        'checks nothing with `caFile` unless `mode` is verify-full',
+      )
       .default({}),
     admin: z.strictObject({ username: z.string().min(1).max(63), passwordFrom }).optional(),
   })

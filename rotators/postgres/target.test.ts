@@ -29,6 +29,21 @@ test('a connection whose certificate is not checked is not trusted with a plain 
   }
 });
 
+test('an authority to check by is never named in vain', () => {
+  const tls = (fields: object) =>
+    providerSpec.safeParse({ hosts: [{ host: 'db.example' }], database: 'shop', tls: fields });
+  for (const mode of ['require', 'disable', 'verify-ca'])
+    expect(tls({ mode, caFile: '/ca.pem' }).success).toBe(false);
+  for (const fields of [{ caFile: '/ca.pem' }, { mode: 'verify-full', caFile: '/ca.pem' }])
+    expect(tls(fields).success).toBe(true);
+});
+
+test('a Unix socket is not asked for TLS because of an authority that is named for other hosts', async () => {
+  const hosts = [{ host: '/run/postgresql' }, { host: 'db.example' }];
+  const target = targetOf(parse({ hosts, database: 'shop', tls: { caFile: '/ca.pem' } }));
+  expect(await transportTo(target, '/run/postgresql')).toEqual({ ssl: false, trusted: true });
+});
+
 test.each([
   ['postgres://db.example:6432/shop', 'db.example', 6_432, 'shop'],
   ['postgresql://[fd00::1]/my%20shop', 'fd00::1', 5_432, 'my shop'],

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { foreignCode, RotorError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret.ts';
@@ -52,12 +53,14 @@ export interface Transport {
   readonly trusted: boolean;
 }
 
-/** @throws RotorError `reference.unresolved` when the CA file can't be read */
+/** @throws RotorError `reference.unresolved` when the CA file can't be read, or holds no certificate */
 export async function transportTo({ tls }: Target, host: string): Promise<Transport> {
   const local = isThisMachine(host);
-  const mode = tls.mode ?? (local ? 'disable' : 'verify-full');
+  // Who names an authority wants it asked, on this machine too; a Unix socket never speaks TLS.
+  const plain = local && (tls.caFile === undefined || host.startsWith('/'));
+  const mode = tls.mode ?? (plain ? 'disable' : 'verify-full');
   if (mode === 'disable') return { ssl: false, trusted: local };
-  const ca = tls.caFile === undefined ? {} : { ca: await readReference('tls.caFile', tls.caFile) };
+  const ca = tls.caFile === undefined ? {} : { ca: await readAuthority(tls.caFile) };
   const verified = mode === 'verify-full';
   return { ssl: { ...ca, rejectUnauthorized: verified }, trusted: verified || local };
 }
@@ -65,6 +68,19 @@ export async function transportTo({ tls }: Target, host: string): Promise<Transp
 /** Loopback or a Unix socket's folder. Whole names only: `localhost.example` is somebody else's machine. */
 export function isThisMachine(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('/') || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** Node passes over a file without certificates in silence, and over an empty one to the machine's authorities. */
+async function readAuthority(file: string): Promise<string> {
+  const text = await readReference('tls.caFile', file);
+  try {
+    new X509Certificate(text);
+    return text;
+  } catch {
+    throw new RotorError('reference.unresolved', {
+      what: `tls.caFile: ${file} holds no certificate in PEM form`,
+    });
+  }
 }
 
 async function readReference(field: string, file: string): Promise<string> {

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chown, cp, mkdtemp, rm } from 'node:fs/promises';
+import { appendFile, chown, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -74,10 +74,10 @@ export interface TestServer {
 
 export interface ServerOptions {
   readonly settings?: Readonly<Record<string, string>>;
-  /** Lines of pg_hba.conf before those of initdb. */
+  /** Lines of pg_hba.conf instead of those of initdb. */
   readonly hba?: readonly string[];
-  /** Called with the folder before the first start, for files that the settings name. */
-  readonly prepare?: (folder: string) => Promise<void>;
+  /** Lines that are added to postgresql.conf. Unlike `settings` they may be overruled later by ALTER SYSTEM. */
+  readonly conf?: readonly string[];
 }
 
 export const SUPERUSER = { user: 'postgres', password: 'superuser-password' } as const;
@@ -93,11 +93,11 @@ export async function startPostgres(found: string, options: ServerOptions = {}):
   const auth = ['--auth=scram-sha-256', '--username=postgres', `--pwfile=${folder}/password`];
   const flags = [`--pgdata=${data}`, '--no-sync', '--encoding=UTF8', '--locale=C', ...auth];
   await exec(join(bin, 'initdb'), flags, { ...identity, cwd: folder });
-  const hba = ['host replication all 127.0.0.1/32 trust', ...(options.hba ?? [])];
-  await shell(
-    `printf '%s\\n' '${hba.join("' '")}' | cat - data/pg_hba.conf > hba && mv hba data/pg_hba.conf`,
-  );
-  await options.prepare?.(folder);
+  const replication = 'host replication all 127.0.0.1/32 trust';
+  const others = options.hba?.join('\n') ?? (await readFile(join(data, 'pg_hba.conf'), 'utf8'));
+  // Written in place: the files stay those of the user that runs the server.
+  await writeFile(join(data, 'pg_hba.conf'), `${replication}\n${others}\n`);
+  await appendFile(join(data, 'postgresql.conf'), `${(options.conf ?? []).join('\n')}\n`);
   // Not yet started, so it is a whole backup: a standby begins with it, and streams what came since.
   await shell('cp -R data pristine');
   return launch({ bin, folder, identity, settings: options.settings ?? {} });
@@ -117,7 +117,10 @@ async function launch(cluster: Launch): Promise<TestServer> {
     fsync: 'off',
     listen_addresses: '127.0.0.1',
     unix_socket_directories: folder,
-    wal_keep_size: '1GB',
+    // The default only from 14 on.
+    password_encryption: 'scram-sha-256',
+    // Checkpoints would recycle what a standby that begins later has yet to read.
+    checkpoint_timeout: '1h',
     ...cluster.settings,
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);

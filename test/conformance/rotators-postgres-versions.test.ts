@@ -30,7 +30,22 @@ interface App {
   single(): RotatorSession;
 }
 
-for (const { version, bin, skipped } of [14, 15, 16, 17, 18].map(findPostgres)) {
+const versions = [12, 14, 15, 16, 17, 18].map(findPostgres);
+const servers = new Map<number, Promise<TestServer>>();
+// All at once, since what takes long is to make their files.
+beforeAll(() => {
+  for (const { version, bin } of versions) {
+    if (!bin) continue;
+    const server = startPostgres(bin);
+    server.catch(() => undefined);
+    servers.set(version, server);
+  }
+});
+afterAll(async () => {
+  for (const server of servers.values()) await (await server.catch(() => undefined))?.stop();
+});
+
+for (const { version, skipped } of versions) {
   describe.skipIf(skipped)(`PostgreSQL ${version}${skipped}`, () => {
     let primary: TestServer;
     let folder: string;
@@ -41,7 +56,7 @@ for (const { version, bin, skipped } of [14, 15, 16, 17, 18].map(findPostgres)) 
       folder = await mkdtemp(join(tmpdir(), 'rotor-admin-'));
       await writeFile(join(folder, 'rotor'), 'admin-password', { mode: 0o600 });
       await writeFile(join(folder, 'postgres'), SUPERUSER.password, { mode: 0o600 });
-      primary = await startPostgres(bin);
+      primary = await (servers.get(version) as Promise<TestServer>);
       await primary.sql(`
         CREATE ROLE rotor LOGIN CREATEROLE PASSWORD 'admin-password';
         GRANT pg_signal_backend, pg_read_all_stats TO rotor`);
@@ -49,10 +64,7 @@ for (const { version, bin, skipped } of [14, 15, 16, 17, 18].map(findPostgres)) 
     afterEach(async () => {
       for (const session of sessions.splice(0)) await session.close();
     });
-    afterAll(async () => {
-      await primary.stop();
-      await rm(folder, { recursive: true, force: true });
-    });
+    afterAll(() => rm(folder, { recursive: true, force: true }));
 
     /** An application's roles, of which the second is made by Rotor. */
     async function anApp({ admin = 'rotor', granted = true, ports }: Setup = {}): Promise<App> {
