@@ -9,7 +9,7 @@ import { SecretValue } from '../../core/secret.ts';
 import { postgresRotator } from '../../rotators/postgres/rotator.ts';
 import { aCall } from '../setup/call.ts';
 import { type Application, anApplication } from '../setup/postgres-roles.ts';
-import { connected, freePort, serverFolder, unprivileged } from './rotators-postgres-servers.ts';
+import { connected, freePort, serverFolder, unprivileged } from '../setup/postgres-servers.ts';
 
 const program = `${process.env.PATH ?? ''}${delimiter}/usr/sbin`
   .split(delimiter)

@@ -21,7 +21,7 @@ import {
   startPostgres,
   type TestServer,
   unprivileged,
-} from './rotators-postgres-servers.ts';
+} from '../setup/postgres-servers.ts';
 
 const exec = promisify(execFile);
 const { bin, skipped } = findPostgres(18);

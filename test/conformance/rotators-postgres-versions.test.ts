@@ -9,7 +9,7 @@ import { SecretValue } from '../../core/secret.ts';
 import { postgresRotator } from '../../rotators/postgres/rotator.ts';
 import type { RotatorSession } from '../../rotators/rotator.ts';
 import { aCall } from '../setup/call.ts';
-import { findPostgres, SUPERUSER, startPostgres, type TestServer } from './rotators-postgres-servers.ts';
+import { findPostgres, SUPERUSER, startPostgres, type TestServer } from '../setup/postgres-servers.ts';
 
 type AdminName = 'postgres' | 'rotor' | 'itself';
 

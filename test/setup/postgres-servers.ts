@@ -67,51 +67,77 @@ export async function freePort(): Promise<number> {
 export interface TestServer {
   readonly port: number;
   sql<Row extends pg.QueryResultRow>(text: string): Promise<Row[]>;
-  /** A server that follows this one asynchronously. */
+  /** A server that follows this one asynchronously, until its `primary_conninfo` is emptied. */
   standby(): Promise<TestServer>;
+  /** At once, as if it crashed; nothing of it is left. */
   stop(): Promise<void>;
 }
 
 export interface ServerOptions {
-  readonly settings?: Readonly<Record<string, string>>;
   /** Lines of pg_hba.conf instead of those of initdb. */
   readonly hba?: readonly string[];
-  /** Lines that are added to postgresql.conf. Unlike `settings` they may be overruled later by ALTER SYSTEM. */
+  /** Lines that are added to postgresql.conf. */
   readonly conf?: readonly string[];
 }
 
 export const SUPERUSER = { user: 'postgres', password: 'superuser-password' } as const;
 
-/** A fresh server of its own. Logins are by SCRAM; replication is trusted. */
-export async function startPostgres(found: string, options: ServerOptions = {}): Promise<TestServer> {
+/** The files of a server that was never started, of which any number can be begun. */
+export interface Template {
+  start(): Promise<TestServer>;
+  remove(): Promise<void>;
+}
+
+interface Source {
+  readonly bin: string;
+  readonly folder: string;
+  readonly identity: Identity | undefined;
+}
+
+/** Logins are by SCRAM; replication is trusted. */
+export async function makeTemplate(found: string, options: ServerOptions = {}): Promise<Template> {
   const folder = await serverFolder();
   const identity = await unprivileged();
-  const bin = await reachable(found, folder, identity);
+  const source = { bin: await reachable(found, folder, identity), folder, identity };
   const data = join(folder, 'data');
-  const shell = (script: string) => exec('sh', ['-c', `umask 077; ${script}`], { ...identity, cwd: folder });
-  await shell(`echo ${SUPERUSER.password} > password`);
+  const run = { ...identity, cwd: folder };
+  await exec('sh', ['-c', `umask 077; echo ${SUPERUSER.password} > password`], run);
   const auth = ['--auth=scram-sha-256', '--username=postgres', `--pwfile=${folder}/password`];
   const flags = [`--pgdata=${data}`, '--no-sync', '--encoding=UTF8', '--locale=C', ...auth];
-  await exec(join(bin, 'initdb'), flags, { ...identity, cwd: folder });
+  await exec(join(source.bin, 'initdb'), flags, run);
   const replication = 'host replication all 127.0.0.1/32 trust';
   const others = options.hba?.join('\n') ?? (await readFile(join(data, 'pg_hba.conf'), 'utf8'));
   // Written in place: the files stay those of the user that runs the server.
   await writeFile(join(data, 'pg_hba.conf'), `${replication}\n${others}\n`);
   await appendFile(join(data, 'postgresql.conf'), `${(options.conf ?? []).join('\n')}\n`);
-  // Not yet started, so it is a whole backup: a standby begins with it, and streams what came since.
-  await shell('cp -R data pristine');
-  return launch({ bin, folder, identity, settings: options.settings ?? {} });
+  return { start: () => launch(source), remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
-interface Launch {
-  readonly bin: string;
-  readonly folder: string;
-  readonly identity: Identity | undefined;
-  readonly settings: Readonly<Record<string, string>>;
+/** A fresh server of its own. */
+export async function startPostgres(found: string, options: ServerOptions = {}): Promise<TestServer> {
+  const template = await makeTemplate(found, options);
+  const server = await template.start();
+  const stop = async () => {
+    await server.stop();
+    await template.remove();
+  };
+  return { ...server, stop };
 }
 
-async function launch(cluster: Launch): Promise<TestServer> {
-  const { bin, folder, identity } = cluster;
+/**
+ * A primary, or a standby of the one at port `follows`: what was never started is a whole backup of every server that
+ * was begun of it, so a standby only has to stream what came since.
+ */
+async function launch(source: Source, follows?: number): Promise<TestServer> {
+  const { bin, identity } = source;
+  const folder = await serverFolder();
+  const run = { ...identity, cwd: folder };
+  await exec('cp', ['-R', join(source.folder, 'data'), folder], run);
+  if (follows !== undefined) {
+    await exec('touch', [join(folder, 'data', 'standby.signal')], run);
+    const line = `primary_conninfo = 'host=127.0.0.1 port=${follows} user=postgres'\n`;
+    await appendFile(join(folder, 'data', 'postgresql.conf'), line);
+  }
   const port = await freePort();
   const settings = {
     fsync: 'off',
@@ -121,12 +147,11 @@ async function launch(cluster: Launch): Promise<TestServer> {
     password_encryption: 'scram-sha-256',
     // Checkpoints would recycle what a standby that begins later has yet to read.
     checkpoint_timeout: '1h',
-    ...cluster.settings,
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
-  const child = spawn(join(bin, 'postgres'), ['-D', join(folder, 'data'), '-p', String(port), ...flags], {
-    ...identity,
-    cwd: folder,
+  const data = join(folder, 'data');
+  const child = spawn(join(bin, 'postgres'), ['-D', data, '-p', String(port), ...flags], {
+    ...run,
     stdio: 'ignore',
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -134,7 +159,7 @@ async function launch(cluster: Launch): Promise<TestServer> {
   return {
     port,
     sql: async (text) => (await client.query(text)).rows,
-    standby: () => startStandby(cluster, port),
+    standby: () => launch(source, port),
     stop: async () => {
       await client.end();
       child.kill('SIGQUIT');
@@ -142,14 +167,6 @@ async function launch(cluster: Launch): Promise<TestServer> {
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function startStandby(primary: Launch, port: number): Promise<TestServer> {
-  const folder = await serverFolder();
-  const script = `umask 077; cp -R ${primary.folder}/pristine data; touch data/standby.signal`;
-  await exec('sh', ['-c', script], { ...primary.identity, cwd: folder });
-  const settings = { ...primary.settings, primary_conninfo: `host=127.0.0.1 port=${port} user=postgres` };
-  return launch({ ...primary, folder, settings });
 }
 
 /** Programs under a private home can't be run by another user: they are copied to where it can. */
