@@ -286,16 +286,20 @@ test('a server that never answers is given up at the deadline, and the session g
   const proxy = await startTcpProxy(app.port);
   const pending = await session.generate(aCall(), 'v1', current);
   const proxied = open(app.provider({ hosts: [{ host: '127.0.0.1', port: proxy.port }] }));
+  // Connected before, so that on a busy machine the time doesn't run out on the way to the server.
+  await proxied.usage(aCall(), current, new Date());
   proxy.stall('ALTER ROLE');
   const error = await refusal(proxied.install(aCall({ deadline: Deadline.after(400) }), pending, current));
   expect(error).toMatchObject({ code: 'call.timeout', kind: 'ambiguous' });
   // The cut connection is noticed a moment later.
   await expect
-    .poll(() =>
-      proxied.install(aCall(), pending, current).then(
-        () => 'installed',
-        () => 'not yet',
-      ),
+    .poll(
+      () =>
+        proxied.install(aCall(), pending, current).then(
+          () => 'installed',
+          () => 'not yet',
+        ),
+      { timeout: 20_000 },
     )
     .toBe('installed');
   expect(await session.attempt(aCall(), pending)).toBe('accepted');

@@ -106,7 +106,7 @@ describe.skipIf(skipped)(`PostgreSQL that lets in by TLS only${skipped}`, () => 
     if (!running) return;
     await server.sql('SELECT pg_reload_conf()');
     const { fingerprint256 } = new X509Certificate(await readFile(join(folder, `${name}.pem`)));
-    await expect.poll(shown).toBe(fingerprint256);
+    await expect.poll(shown, { timeout: 20_000 }).toBe(fingerprint256);
   }
 
   /** Which certificate the server shows now. */

@@ -304,7 +304,7 @@ for (const { version, skipped } of versions) {
         await primary.sql(`ALTER SYSTEM SET synchronous_standby_names = '*'`);
         await primary.sql('SELECT pg_reload_conf()');
         await expect
-          .poll(() => primary.sql('SELECT sync_state AS state FROM pg_stat_replication'))
+          .poll(() => primary.sql('SELECT sync_state AS state FROM pg_stat_replication'), { timeout: 20_000 })
           .toEqual([{ state: 'sync' }]);
         const { current, alternating } = await anApp();
         const session = alternating();
