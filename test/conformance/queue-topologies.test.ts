@@ -194,4 +194,14 @@ describe.skipIf(skipped)('a queue that cannot be used is refused at once, with w
       );
     }
   });
+
+  test('a sentinel that refuses, or knows no such master', async () => {
+    const url = started.get('Redis Sentinel')?.url ?? '';
+    await expect(open(url.replace(/sentinelPassword=.*/, 'sentinelPassword=hunter2'))).rejects.toThrow(
+      "ROTOR_QUEUE_URL: the queue's server refuses user or password (WRONGPASS)",
+    );
+    await expect(open(url.replace('/rotor?', '/another?'))).rejects.toThrow(
+      'ROTOR_QUEUE_URL: a sentinel knows no master of the name that is given after the hosts',
+    );
+  });
 });

@@ -202,7 +202,7 @@ export async function startClusterRedis(options: Secured): Promise<RedisServers>
   const members = await Promise.all(
     Array.from({ length: MASTERS + 1 }, async (_, n) => {
       const [port = 0, bus = 0] = ports.slice(n * 2);
-      const timing = ['--cluster-node-timeout', '1000', '--cluster-replica-validity-factor', '0'];
+      const timing = ['--cluster-node-timeout', '2000', '--cluster-replica-validity-factor', '0'];
       const node = await kept.node(port, [
         '--cluster-enabled',
         'yes',

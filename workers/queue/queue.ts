@@ -30,7 +30,7 @@ const NAME = 'rotations';
 const telemetry = new BullMQOtel({ tracerName: 'rotor.queue' });
 
 export async function openQueue({ url, log, name = NAME }: QueueOptions): Promise<RotationQueue> {
-  const { factory, opened, close, ...connection } = connectQueue(url, log);
+  const { factory, close, ...connection } = await connectQueue(url, log);
   const options = {
     connection: connection.connection,
     ...(connection.prefix ? { prefix: connection.prefix } : {}),
@@ -41,7 +41,7 @@ export async function openQueue({ url, log, name = NAME }: QueueOptions): Promis
     ? new Queue<RotationJob>(name, options, factory as never)
     : new Queue<RotationJob>(name, options);
   queue.on('error', (error) => log.warn({ err: error }, 'the queue has a problem'));
-  await opened(queue.waitUntilReady());
+  await queue.waitUntilReady();
   return {
     // Job ids must not contain ":" or be bare integers.
     wake: async (rotationId, turn, delayMs = 0) => {
@@ -67,7 +67,7 @@ export async function consumeQueue({
   concurrency,
   handle,
 }: ConsumeOptions): Promise<{ close(): Promise<void> }> {
-  const { factory, opened, close, ...connection } = connectQueue(url, log);
+  const { factory, close, ...connection } = await connectQueue(url, log);
   const process = async (job: Job<RotationJob>) => handle(job.data.rotationId);
   const options = {
     connection: connection.connection,
@@ -83,7 +83,7 @@ export async function consumeQueue({
     ? new Worker<RotationJob>(name, process, options, factory as never)
     : new Worker<RotationJob>(name, process, options);
   worker.on('error', (error) => log.warn({ err: error }, 'the queue worker has a problem'));
-  await opened(worker.waitUntilReady());
+  await worker.waitUntilReady();
   return {
     close: async () => {
       await worker.close();
