@@ -76,6 +76,8 @@ export async function consumeQueue({
     telemetry,
     lockDuration: 10_000,
     stalledInterval: 5_000,
+    // After an error, such as a node of a cluster that is gone; BullMQ itself would sit still for 15 s.
+    runRetryDelay: 500,
     // The ledger decides how often a rotation is tried; BullMQ must not give up on the job of a killed worker.
     maxStalledCount: 1_000_000,
   };
