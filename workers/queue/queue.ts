@@ -2,6 +2,7 @@ import { type Job, Queue, Worker } from 'bullmq';
 import { BullMQOtel } from 'bullmq-otel';
 import type { Logger } from '../../core/log.ts';
 import type { SecretValue } from '../../core/secret.ts';
+import { lazily } from '../../core/telemetry.ts';
 import { connectQueue } from './connection.ts';
 
 /** Wakes workers up. The ledger is the truth: losing everything in here costs a sweep, not a rotation. */
@@ -26,15 +27,19 @@ interface RotationJob {
 }
 
 const NAME = 'rotations';
-/** Carries the trace context through the queue. Jobs return nothing and never fail, so spans hold no results or errors. */
-const telemetry = new BullMQOtel({ tracerName: 'rotor.queue' });
+/**
+ * Carries the trace context through the queue. Jobs return nothing and never fail, so spans hold no results or errors.
+ * Made when first used: this package has an OpenTelemetry API of its own (CommonJS), where a tracer that was made
+ * before the SDK started stays deaf for ever.
+ */
+const telemetry = lazily(() => new BullMQOtel({ tracerName: 'rotor.queue' }));
 
 export async function openQueue({ url, log, name = NAME }: QueueOptions): Promise<RotationQueue> {
   const { factory, close, ...connection } = await connectQueue(url, log);
   const options = {
     connection: connection.connection,
     ...(connection.prefix ? { prefix: connection.prefix } : {}),
-    telemetry,
+    telemetry: telemetry(),
     defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
   };
   const queue = factory
@@ -73,7 +78,7 @@ export async function consumeQueue({
     connection: connection.connection,
     ...(connection.prefix ? { prefix: connection.prefix } : {}),
     concurrency,
-    telemetry,
+    telemetry: telemetry(),
     lockDuration: 10_000,
     stalledInterval: 5_000,
     // After an error, such as a node of a cluster that is gone; BullMQ itself would sit still for 15 s.
