@@ -205,3 +205,38 @@ describe.skipIf(skipped)('a queue that cannot be used is refused at once, with w
     );
   });
 });
+
+test.skipIf(skipped)(
+  'a queue that went away holds nobody up: not who wakes, not who shuts down',
+  async () => {
+    const servers = await startSingleRedis({ password: PASSWORD });
+    try {
+      const named = { url: SecretValue.of(servers.url), log: silentLog, name: `away-${randomUUID()}` };
+      const queue = await openQueue(named);
+      let finish = (): void => undefined;
+      const finished = new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      let taken = false;
+      const worker = await consumeQueue({
+        ...named,
+        concurrency: 1,
+        handle: async () => {
+          taken = true;
+          await finished;
+        },
+      });
+      await queue.wake(randomUUID(), 'start');
+      await expect.poll(() => taken).toBe(true);
+      await (await servers.keeper()).kill();
+      const waking = queue.wake(randomUUID(), 'away');
+      const closing = worker.close();
+      finish();
+      await expect(waking).rejects.toMatchObject({ code: 'call.timeout' });
+      await closing;
+      await queue.close();
+    } finally {
+      await servers.stop();
+    }
+  },
+);

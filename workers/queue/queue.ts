@@ -1,6 +1,7 @@
 import { type Job, Queue, Worker } from 'bullmq';
 import { BullMQOtel } from 'bullmq-otel';
 import type { Logger } from '../../core/log.ts';
+import { Deadline } from '../../core/retry.ts';
 import type { SecretValue } from '../../core/secret.ts';
 import { lazily } from '../../core/telemetry.ts';
 import { connectQueue } from './connection.ts';
@@ -10,6 +11,7 @@ export interface RotationQueue {
   /**
    * Wakes a worker for a rotation. `turn` names the occasion: the same one twice is one job.
    * @param delayMs not before that many milliseconds
+   * @throws RotorError `call.timeout` when the queue is out of reach; it may still take the job when it is back
    */
   wake(rotationId: string, turn: string, delayMs?: number): Promise<void>;
   close(): Promise<void>;
@@ -27,6 +29,8 @@ interface RotationJob {
 }
 
 const NAME = 'rotations';
+/** Clients of Redis wait for a server that is away for ever; callers have the sweep to fall back on. */
+const ANSWER_MS = 5_000;
 /**
  * Carries the trace context through the queue. Jobs return nothing and never fail, so spans hold no results or errors.
  * Made when first used: this package has an OpenTelemetry API of its own (CommonJS), where a tracer that was made
@@ -50,10 +54,13 @@ export async function openQueue({ url, log, name = NAME }: QueueOptions): Promis
   return {
     // Job ids must not contain ":" or be bare integers.
     wake: async (rotationId, turn, delayMs = 0) => {
-      await queue.add('turn', { rotationId }, { jobId: `${rotationId}_${turn}`, delay: Math.ceil(delayMs) });
+      const job = { jobId: `${rotationId}_${turn}`, delay: Math.ceil(delayMs) };
+      await Deadline.after(ANSWER_MS).run('waking a worker through the queue', async () => {
+        await queue.add('turn', { rotationId }, job);
+      });
     },
     close: async () => {
-      await queue.close();
+      await unlessAway(queue.close(), () => queue.disconnect());
       await close();
     },
   };
@@ -64,7 +71,7 @@ export interface ConsumeOptions extends QueueOptions {
   readonly handle: (rotationId: string) => Promise<void>;
 }
 
-/** Works through the queue until closed; closing waits for the jobs at hand. */
+/** Works through the queue until closed; closing waits for the jobs at hand, but not for a queue that is away. */
 export async function consumeQueue({
   url,
   log,
@@ -73,7 +80,12 @@ export async function consumeQueue({
   handle,
 }: ConsumeOptions): Promise<{ close(): Promise<void> }> {
   const { factory, close, ...connection } = await connectQueue(url, log);
-  const process = async (job: Job<RotationJob>) => handle(job.data.rotationId);
+  const atHand = new Set<Promise<void>>();
+  const process = async (job: Job<RotationJob>) => {
+    const work = handle(job.data.rotationId);
+    atHand.add(work);
+    await work.finally(() => atHand.delete(work));
+  };
   const options = {
     connection: connection.connection,
     ...(connection.prefix ? { prefix: connection.prefix } : {}),
@@ -93,8 +105,18 @@ export async function consumeQueue({
   await worker.waitUntilReady();
   return {
     close: async () => {
-      await worker.close();
+      const closed = worker.close();
+      await Promise.allSettled(atHand);
+      await unlessAway(closed, () => worker.disconnect());
       await close();
     },
   };
+}
+
+/** Jobs that could not be reported as done are stalled ones to others: a late job, which changes nothing. */
+async function unlessAway(closing: Promise<void>, disconnect: () => Promise<void>): Promise<void> {
+  closing.catch(() => undefined);
+  await Deadline.after(ANSWER_MS)
+    .run('closing the queue', () => closing)
+    .catch(() => void disconnect().catch(() => undefined));
 }
