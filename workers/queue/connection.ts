@@ -118,8 +118,11 @@ function redisClient(address: RedisAddress): Redis | Cluster {
   const retryMs = (times: number) => Math.min(times * 100, 2_000);
   const secure = tlsOf(address);
   const options = { maxRetriesPerRequest: null, ...loginOf(username, password), ...secure };
-  if (kind === 'cluster')
-    return new Cluster([...hosts], { redisOptions: options, clusterRetryStrategy: retryMs });
+  if (kind === 'cluster') {
+    // Without the refresh, a client that lost its masters but not a replica keeps asking that one, which never writes.
+    const reconnecting = { clusterRetryStrategy: retryMs, slotsRefreshInterval: 1_000 };
+    return new Cluster([...hosts], { redisOptions: options, ...reconnecting });
+  }
   if (kind === 'single') return new Redis({ ...options, ...hosts[0], db, retryStrategy: retryMs });
   return new Redis({
     ...options,

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { type Job, Queue, Worker } from 'bullmq';
 import { BullMQOtel } from 'bullmq-otel';
 import type { Logger } from '../../core/log.ts';
@@ -31,6 +32,7 @@ interface RotationJob {
 const NAME = 'rotations';
 /** Clients of Redis wait for a server that is away for ever; callers have the sweep to fall back on. */
 const ANSWER_MS = 5_000;
+const AGAIN_MS = 100;
 /**
  * Carries the trace context through the queue. Jobs return nothing and never fail, so spans hold no results or errors.
  * Made when first used: this package has an OpenTelemetry API of its own (CommonJS), where a tracer that was made
@@ -55,8 +57,17 @@ export async function openQueue({ url, log, name = NAME }: QueueOptions): Promis
     // Job ids must not contain ":" or be bare integers.
     wake: async (rotationId, turn, delayMs = 0) => {
       const job = { jobId: `${rotationId}_${turn}`, delay: Math.ceil(delayMs) };
-      await Deadline.after(ANSWER_MS).run('waking a worker through the queue', async () => {
-        await queue.add('turn', { rotationId }, job);
+      await Deadline.after(ANSWER_MS).run('waking a worker through the queue', async (signal) => {
+        for (;;) {
+          try {
+            await queue.add('turn', { rotationId }, job);
+            return;
+          } catch (thrown) {
+            // While a cluster sorts itself out, its client may ask a replica, which refuses to write.
+            if (signal.aborted) throw thrown;
+            await setTimeout(AGAIN_MS);
+          }
+        }
       });
     },
     close: async () => {
@@ -95,6 +106,8 @@ export async function consumeQueue({
     stalledInterval: 5_000,
     // After an error, such as a node of a cluster that is gone; BullMQ itself would sit still for 15 s.
     runRetryDelay: 500,
+    // Seconds of one blocking look: how late a job is noticed whose signal an error swallowed.
+    drainDelay: 2,
     // The ledger decides how often a rotation is tried; BullMQ must not give up on the job of a killed worker.
     maxStalledCount: 1_000_000,
   };
