@@ -20,7 +20,7 @@ export const SETTINGS = {
     variable: 'ROTOR_QUEUE_URL',
     secret: true,
     meaning:
-      'Queue that wakes workers: `redis://`, `rediss://`, `redis-sentinel://h1:26379,h2:26379/master`, `redis-cluster://h1:6379,h2:6379` or `postgres://`. The ledger’s database when not set.',
+      'Queue that wakes workers: `redis://`, `redis-sentinel://`, `redis-cluster://` (with TLS `rediss...`) or `postgres://`; see below. The ledger’s database when not set.',
   },
   keyFile: {
     variable: 'ROTOR_KEY_FILE',

@@ -77,6 +77,8 @@ test.each([
   'rediss://u:p@q:6379/1',
   'redis-sentinel://a:26379,b:26379/main',
   'redis-cluster://a:6379,b:6379',
+  'rediss-sentinel://:p@a:26379,b:26379/main?caFile=%2Fca.pem',
+  'rediss-cluster://a:6379,b:6379',
   'postgres://q/queue',
 ])('%s is a queue', (url) => {
   expect(readConfig({ ROTOR_QUEUE_URL: url }).queueUrl?.reveal()).toBe(url);
@@ -101,7 +103,7 @@ test.each<[string, Record<string, string>, string]>([
   [
     'a queue that is none',
     { ROTOR_QUEUE_URL: 'amqp://u:hunter2@q' },
-    'ROTOR_QUEUE_URL: needs redis://, rediss://, redis-sentinel://, redis-cluster://, postgres://, postgresql://',
+    'ROTOR_QUEUE_URL: needs redis://, rediss://, redis-sentinel://, rediss-sentinel://, redis-cluster://, rediss-cluster://, postgres://, postgresql://',
   ],
   [
     'both a secret and its file',

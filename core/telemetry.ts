@@ -6,7 +6,7 @@ const tracer = trace.getTracer('rotor');
 const meter = () => metrics.getMeter('rotor');
 
 /** Made when first used: an instrument that is made before the SDK starts never reports. */
-function lazily<T>(make: () => T): () => T {
+export function lazily<T>(make: () => T): () => T {
   let made: T | undefined;
   return () => {
     made ??= make();
@@ -32,15 +32,23 @@ export const credentialAge = lazily(() =>
 
 type Attributes = Readonly<Record<string, string | number | boolean>>;
 
-/** Runs `work` in a span. Errors are recorded by code alone: foreign messages may quote what they were given. */
+/**
+ * Runs `work` in a span. Errors are recorded by code alone: foreign messages may quote what they were given.
+ * @param traceparent the trace that it belongs to. Where the active span is part of it already (the job that the
+ *   request put into the queue), that is the parent; else the request is, and the active span is linked.
+ */
 export function inSpan<T>(
-  name: 'rotor.rotation' | 'rotor.step',
+  name: 'rotor.request' | 'rotor.rotation' | 'rotor.step',
   attributes: Attributes,
   work: (span: Span) => Promise<T>,
   traceparent?: string,
 ): Promise<T> {
-  const parent = traceparent ? propagation.extract(context.active(), { traceparent }) : context.active();
-  return tracer.startActiveSpan(name, { attributes }, parent, async (span) => {
+  const around = trace.getSpanContext(context.active());
+  const stored = traceparent ? propagation.extract(context.active(), { traceparent }) : context.active();
+  const within = around?.traceId === trace.getSpanContext(stored)?.traceId;
+  const parent = within ? context.active() : stored;
+  const links = around && !within ? [{ context: around }] : [];
+  return tracer.startActiveSpan(name, { attributes, links }, parent, async (span) => {
     try {
       return await work(span);
     } catch (error) {
@@ -51,6 +59,12 @@ export function inSpan<T>(
       span.end();
     }
   });
+}
+
+/** Runs `work` as part of a caller's trace, when it sent a W3C traceparent. */
+export function withinTrace<T>(traceparent: string | undefined, work: () => T): T {
+  if (!traceparent) return work();
+  return context.with(propagation.extract(context.active(), { traceparent }), work);
 }
 
 /** W3C traceparent of the active span, to be stored where another process goes on. */

@@ -3,6 +3,7 @@ import type { Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { secureHeaders } from 'hono/secure-headers';
 import { RotorError } from '../../core/errors.ts';
+import { withinTrace } from '../../core/telemetry.ts';
 import { ledgerNow } from '../../ledger/rotations.ts';
 import type { Role } from '../../ledger/tokens.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
@@ -58,6 +59,7 @@ export function createApi(orchestrator: Orchestrator, options: ApiOptions): Open
         ),
     }),
   );
+  app.use((context, next) => withinTrace(context.req.header('traceparent'), next));
   app.onError((thrown, context) => {
     const { error, status } = answerFor(thrown);
     if (status >= 500) orchestrator.log.error({ err: error, path: context.req.path }, 'a request failed');

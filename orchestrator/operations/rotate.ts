@@ -1,5 +1,5 @@
 import { RotorError } from '../../core/errors.ts';
-import { currentTraceparent } from '../../core/telemetry.ts';
+import { currentTraceparent, inSpan } from '../../core/telemetry.ts';
 import type { Ledger } from '../../ledger/database.ts';
 import { getPolicy, type Policy } from '../../ledger/policies.ts';
 import {
@@ -14,8 +14,28 @@ import type { PolicySpec } from '../manifests/manifest.ts';
 import { type Orchestrator, qualified } from './orchestrator.ts';
 import { rotationSpecOf } from './rotation-spec.ts';
 
-/** Creates a rotation within `ledger` (a transaction, perhaps). @returns its id; undefined when one is open already */
+/**
+ * Creates a rotation within `ledger` (a transaction, perhaps). What happens to it later belongs to the trace of this.
+ * @returns its id; undefined when one is open already
+ */
 export async function createRotationOf(
+  orchestrator: Orchestrator,
+  ledger: Ledger,
+  policy: Policy<PolicySpec>,
+  trigger: Trigger,
+  requestedBy: string,
+): Promise<string | undefined> {
+  return inSpan('rotor.request', requestOf(policy, trigger), () =>
+    insertRotation(orchestrator, ledger, policy, trigger, requestedBy),
+  );
+}
+
+const requestOf = ({ namespace, name }: Policy<PolicySpec>, trigger: Trigger) => ({
+  'rotor.policy': `${namespace}/${name}`,
+  'rotor.trigger': trigger,
+});
+
+async function insertRotation(
   { random, localStore }: Orchestrator,
   ledger: Ledger,
   policy: Policy<PolicySpec>,
@@ -24,8 +44,6 @@ export async function createRotationOf(
 ): Promise<string | undefined> {
   const { spec, provider } = await rotationSpecOf(ledger, policy, localStore);
   const id = random.uuid();
-  const deadlineMs = policy.spec.deadlineMs;
-  const trace = currentTraceparent();
   const created = await createRotation(ledger, {
     id,
     policyUid: policy.uid,
@@ -33,8 +51,8 @@ export async function createRotationOf(
     requestedBy,
     spec,
     provider,
-    deadlineMs,
-    trace,
+    deadlineMs: policy.spec.deadlineMs,
+    trace: currentTraceparent(),
   });
   return created ? id : undefined;
 }
@@ -51,16 +69,21 @@ export async function rotateNow(
 ): Promise<string> {
   const { ledger } = orchestrator;
   const policy = await getPolicy<PolicySpec>(ledger, qualified(policyName));
-  const id = await createRotationOf(orchestrator, ledger, policy, 'manual', actor);
-  if (id === undefined) {
-    const open = await openRotationOf(ledger, policy.uid);
-    throw new RotorError('ledger.conflict', {
-      what: `policy ${qualified(policyName)} has an open rotation: ${open?.id ?? '(it just ended)'}${open ? `, ${open.state}` : ''}`,
-      ...(open?.state === 'needs-human' ? { hint: `Settle it first: rotor resume rotation/${open.id}` } : {}),
-    });
-  }
-  await orchestrator.wake(id);
-  return id;
+  return inSpan('rotor.request', requestOf(policy, 'manual'), async (span) => {
+    const id = await insertRotation(orchestrator, ledger, policy, 'manual', actor);
+    if (id === undefined) {
+      const open = await openRotationOf(ledger, policy.uid);
+      throw new RotorError('ledger.conflict', {
+        what: `policy ${qualified(policyName)} has an open rotation: ${open?.id ?? '(it just ended)'}${open ? `, ${open.state}` : ''}`,
+        ...(open?.state === 'needs-human'
+          ? { hint: `Settle it first: rotor resume rotation/${open.id}` }
+          : {}),
+      });
+    }
+    span.setAttribute('rotor.rotation.id', id);
+    await orchestrator.wake(id);
+    return id;
+  });
 }
 
 /** @throws RotorError `ledger.conflict` when it has ended */

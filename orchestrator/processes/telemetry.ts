@@ -1,5 +1,5 @@
 import { PrometheusExporter, PrometheusSerializer } from '@opentelemetry/exporter-prometheus';
-import { NodeSDK } from '@opentelemetry/sdk-node';
+import { NodeSDK, type NodeSDKConfiguration } from '@opentelemetry/sdk-node';
 
 export interface Telemetry {
   /** The metrics of this process in Prometheus' text format. */
@@ -10,8 +10,13 @@ export interface Telemetry {
 /**
  * Starts the OpenTelemetry SDK: metrics are always collected for `/metrics`; traces are exported when the usual
  * variables (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_EXPORTER) ask for it.
+ * @param spanProcessors instead of those that the variables ask for
  */
-export function startTelemetry(service: string, env: NodeJS.ProcessEnv): Telemetry {
+export function startTelemetry(
+  service: string,
+  env: NodeJS.ProcessEnv,
+  spanProcessors?: NodeSDKConfiguration['spanProcessors'],
+): Telemetry {
   const exporter = new PrometheusExporter({ preventServerStart: true });
   const traced = Boolean(
     env.OTEL_EXPORTER_OTLP_ENDPOINT ?? env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? env.OTEL_TRACES_EXPORTER,
@@ -23,7 +28,7 @@ export function startTelemetry(service: string, env: NodeJS.ProcessEnv): Telemet
     autoDetectResources: false,
     instrumentations: [],
     logRecordProcessors: [],
-    ...(traced ? {} : { spanProcessors: [] }),
+    ...(spanProcessors || !traced ? { spanProcessors: spanProcessors ?? [] } : {}),
   });
   sdk.start();
   const serializer = new PrometheusSerializer();

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterEach, describe, expect, test } from 'vitest';
+import { encodings } from '../setup/encodings.ts';
 import { queueBackends } from './backends.ts';
 import { type Stage, setStage } from './stage.ts';
 
@@ -10,19 +11,6 @@ afterEach(async () => {
   await stage?.stop();
   stage = undefined;
 });
-
-/** How a secret may be written down. */
-function encodings(secret: string): readonly string[] {
-  const bytes = Buffer.from(secret);
-  return [
-    secret,
-    bytes.toString('base64').replace(/=+$/, ''),
-    bytes.toString('base64url'),
-    bytes.toString('hex'),
-    encodeURIComponent(secret),
-    JSON.stringify(secret).slice(1, -1),
-  ];
-}
 
 describe.each(queueBackends())(
   'no plaintext secret is anywhere it does not belong, queue on $name',

@@ -1,7 +1,10 @@
+import { setTimeout } from 'node:timers/promises';
 import { type Job, Queue, Worker } from 'bullmq';
 import { BullMQOtel } from 'bullmq-otel';
 import type { Logger } from '../../core/log.ts';
+import { Deadline } from '../../core/retry.ts';
 import type { SecretValue } from '../../core/secret.ts';
+import { lazily } from '../../core/telemetry.ts';
 import { connectQueue } from './connection.ts';
 
 /** Wakes workers up. The ledger is the truth: losing everything in here costs a sweep, not a rotation. */
@@ -9,6 +12,7 @@ export interface RotationQueue {
   /**
    * Wakes a worker for a rotation. `turn` names the occasion: the same one twice is one job.
    * @param delayMs not before that many milliseconds
+   * @throws RotorError `call.timeout` when the queue is out of reach; it may still take the job when it is back
    */
   wake(rotationId: string, turn: string, delayMs?: number): Promise<void>;
   close(): Promise<void>;
@@ -26,15 +30,22 @@ interface RotationJob {
 }
 
 const NAME = 'rotations';
-/** Carries the trace context through the queue. Jobs return nothing and never fail, so spans hold no results or errors. */
-const telemetry = new BullMQOtel({ tracerName: 'rotor.queue' });
+/** Clients of Redis wait for a server that is away for ever; callers have the sweep to fall back on. */
+const ANSWER_MS = 5_000;
+const AGAIN_MS = 100;
+/**
+ * Carries the trace context through the queue. Jobs return nothing and never fail, so spans hold no results or errors.
+ * Made when first used: this package has an OpenTelemetry API of its own (CommonJS), where a tracer that was made
+ * before the SDK started stays deaf for ever.
+ */
+const telemetry = lazily(() => new BullMQOtel({ tracerName: 'rotor.queue' }));
 
 export async function openQueue({ url, log, name = NAME }: QueueOptions): Promise<RotationQueue> {
-  const { factory, close, ...connection } = connectQueue(url, log);
+  const { factory, close, ...connection } = await connectQueue(url, log);
   const options = {
     connection: connection.connection,
     ...(connection.prefix ? { prefix: connection.prefix } : {}),
-    telemetry,
+    telemetry: telemetry(),
     defaultJobOptions: { removeOnComplete: true, removeOnFail: true },
   };
   const queue = factory
@@ -45,10 +56,22 @@ export async function openQueue({ url, log, name = NAME }: QueueOptions): Promis
   return {
     // Job ids must not contain ":" or be bare integers.
     wake: async (rotationId, turn, delayMs = 0) => {
-      await queue.add('turn', { rotationId }, { jobId: `${rotationId}_${turn}`, delay: Math.ceil(delayMs) });
+      const job = { jobId: `${rotationId}_${turn}`, delay: Math.ceil(delayMs) };
+      await Deadline.after(ANSWER_MS).run('waking a worker through the queue', async (signal) => {
+        for (;;) {
+          try {
+            await queue.add('turn', { rotationId }, job);
+            return;
+          } catch (thrown) {
+            // While a cluster sorts itself out, its client may ask a replica, which refuses to write.
+            if (signal.aborted) throw thrown;
+            await setTimeout(AGAIN_MS);
+          }
+        }
+      });
     },
     close: async () => {
-      await queue.close();
+      await unlessAway(queue.close(), () => queue.disconnect());
       await close();
     },
   };
@@ -59,7 +82,7 @@ export interface ConsumeOptions extends QueueOptions {
   readonly handle: (rotationId: string) => Promise<void>;
 }
 
-/** Works through the queue until closed; closing waits for the jobs at hand. */
+/** Works through the queue until closed; closing waits for the jobs at hand, but not for a queue that is away. */
 export async function consumeQueue({
   url,
   log,
@@ -67,15 +90,24 @@ export async function consumeQueue({
   concurrency,
   handle,
 }: ConsumeOptions): Promise<{ close(): Promise<void> }> {
-  const { factory, close, ...connection } = connectQueue(url, log);
-  const process = async (job: Job<RotationJob>) => handle(job.data.rotationId);
+  const { factory, close, ...connection } = await connectQueue(url, log);
+  const atHand = new Set<Promise<void>>();
+  const process = async (job: Job<RotationJob>) => {
+    const work = handle(job.data.rotationId);
+    atHand.add(work);
+    await work.finally(() => atHand.delete(work));
+  };
   const options = {
     connection: connection.connection,
     ...(connection.prefix ? { prefix: connection.prefix } : {}),
     concurrency,
-    telemetry,
+    telemetry: telemetry(),
     lockDuration: 10_000,
     stalledInterval: 5_000,
+    // After an error, such as a node of a cluster that is gone; BullMQ itself would sit still for 15 s.
+    runRetryDelay: 500,
+    // Seconds of one blocking look: how late a job is noticed whose signal an error swallowed.
+    drainDelay: 2,
     // The ledger decides how often a rotation is tried; BullMQ must not give up on the job of a killed worker.
     maxStalledCount: 1_000_000,
   };
@@ -86,8 +118,18 @@ export async function consumeQueue({
   await worker.waitUntilReady();
   return {
     close: async () => {
-      await worker.close();
+      const closed = worker.close();
+      await Promise.allSettled(atHand);
+      await unlessAway(closed, () => worker.disconnect());
       await close();
     },
   };
+}
+
+/** Jobs that could not be reported as done are stalled ones to others: a late job, which changes nothing. */
+async function unlessAway(closing: Promise<void>, disconnect: () => Promise<void>): Promise<void> {
+  closing.catch(() => undefined);
+  await Deadline.after(ANSWER_MS)
+    .run('closing the queue', () => closing)
+    .catch(() => void disconnect().catch(() => undefined));
 }
