@@ -86,6 +86,20 @@ export const ERROR_CODES = {
 
   'delivery.failed': ['retryable', 'Check that the target directory exists and is writable for the worker.'],
   'delivery.drifted': ['retryable', 'Somebody else changed the delivered file; Rotor writes it again.'],
+  'cluster.unavailable': [
+    'retryable',
+    'Check that the workers reach the API server that the kubeconfig names.',
+  ],
+  'cluster.refused': ['terminal', 'Correct the credentials in the kubeconfig of the workers.'],
+  'cluster.forbidden': ['terminal', 'Grant the ServiceAccount of the workers what the message names.'],
+  'cluster.not-found': ['terminal', 'Check name, namespace and `context` in the policy.'],
+  'cluster.conflict': ['retryable', 'Nothing to do: Rotor looks again and repeats.'],
+  'cluster.invalid': ['terminal', 'Correct the named field in the policy or in the object.'],
+  'cluster.throttled': ['retryable', 'Nothing to do: Rotor waits as long as the API server asks.'],
+  'cluster.not-owned': [
+    'terminal',
+    'Set `adopt: true` if Rotor shall take the object over, or deliver under another name.',
+  ],
   'rollout.reload-failed': ['retryable', 'Look at the log of the named consumer.'],
   'rollout.unhealthy': [
     'terminal',

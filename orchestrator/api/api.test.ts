@@ -11,6 +11,7 @@ import { rotators } from '../../rotators/registry.ts';
 import { stores } from '../../stores/registry.ts';
 import { freshLedger, type TestLedger } from '../../test/setup/ledger.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
+import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { createApi } from './api.ts';
@@ -28,8 +29,8 @@ beforeAll(async () => {
     registries: {
       rotators,
       stores: stores({ keyring: Keyring.generate() }),
-      deliveries,
-      rollouts: rollouts({ allowedCommands: [] }),
+      deliveries: deliveries({ clusters: noClusters }),
+      rollouts: rollouts({ allowedCommands: [], clusters: noClusters }),
     },
     clock: systemClock,
     random: cryptoRandom,

@@ -5,6 +5,7 @@ import { Keyring } from '../../core/seal-keyring.ts';
 import { rotators } from '../../rotators/registry.ts';
 import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
+import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Registries } from '../../workers/saga/parts.ts';
 import { loadManifests } from '../manifests/load.ts';
@@ -15,8 +16,8 @@ export function knownKinds(): Registries {
   return {
     rotators,
     stores: stores({ keyring: Keyring.generate() }),
-    deliveries,
-    rollouts: rollouts({ allowedCommands: [] }),
+    deliveries: deliveries({ clusters: noClusters }),
+    rollouts: rollouts({ allowedCommands: [], clusters: noClusters }),
   };
 }
 

@@ -14,6 +14,7 @@ import { rotators } from '../../rotators/registry.ts';
 import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { startWorkerHost, type WorkerHost } from '../../workers/host.ts';
+import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import { loadAllowedCommands } from '../../workers/rollouts/reload/allowed-commands.ts';
 import { noFaults } from '../../workers/saga/faults.ts';
@@ -57,6 +58,7 @@ export async function layFoundation(config: Config, name: string): Promise<Found
     const databaseUrl = config.databaseUrl ?? SecretValue.of(embedded?.url() ?? '');
     await migrateLedger(databaseUrl, log);
     const ledger = openLedger({ url: databaseUrl, log, connections: Math.max(10, config.concurrency + 5) });
+    const clusters = kubeconfigClusters();
     const allowedCommands = await loadAllowedCommands(config.commandsFile);
     return {
       config,
@@ -67,8 +69,8 @@ export async function layFoundation(config: Config, name: string): Promise<Found
       registries: {
         rotators,
         stores: stores({ keyring }),
-        deliveries,
-        rollouts: rollouts({ allowedCommands }),
+        deliveries: deliveries({ clusters }),
+        rollouts: rollouts({ allowedCommands, clusters }),
       },
       fingerprintKey: keyring.derive('fingerprint'),
       localStore: { kind: 'local', spec: { path: join(home, 'store') } },

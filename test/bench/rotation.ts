@@ -14,6 +14,7 @@ import { rotators } from '../../rotators/registry.ts';
 import { makeShop } from '../../sandbox/demo/shop.ts';
 import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
+import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { runRotation } from '../../workers/saga/engine.ts';
 import { noFaults } from '../../workers/saga/faults.ts';
 import { openParts, type Registries } from '../../workers/saga/parts.ts';
@@ -31,7 +32,7 @@ export async function compareRotation(
   const registries: Registries = {
     rotators,
     stores: stores({ keyring: Keyring.generate() }),
-    deliveries,
+    deliveries: deliveries({ clusters: noClusters }),
     rollouts: [],
   };
   const provider = {

@@ -1,8 +1,10 @@
 import { chmod, lstat, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ErrorCode } from '../../core/error-codes.ts';
 import type { DeliverySession } from '../../workers/deliveries/delivery.ts';
 import { fileDelivery } from '../../workers/deliveries/file/delivery.ts';
+import { intoSecrets } from './cluster-scenarios.ts';
 
 /** What the kit needs of a delivery: one fresh target, looked at and disturbed the way consumers and people do. */
 export interface DeliveryScenario {
@@ -13,6 +15,8 @@ export interface DeliveryScenario {
   tamper(): Promise<void>;
   /** A session whose target can't be written. */
   readonly unreachable: DeliverySession;
+  /** How that is refused. */
+  readonly refusedAs: ErrorCode;
 }
 
 /** One entry per registered delivery and mode, by kind. A delivery without one fails the suite. */
@@ -25,6 +29,24 @@ export const deliveryScenarios: Readonly<
     raw: () => file({ format: 'raw', field: 'password', mode: '0400' }),
     template: () =>
       file({ format: 'template', template: 'u={{username}} p={{password|url}} v={{versionId}}\n' }),
+  },
+  secret: {
+    Opaque: () => intoSecrets(),
+    'basic-auth': () => intoSecrets({ type: 'kubernetes.io/basic-auth' }),
+    template: () =>
+      intoSecrets({
+        data: { dsn: 'postgres://{{username|url}}:{{password|url}}@{{host}}/', v: '{{versionId}}' },
+      }),
+    'ssh-auth': () =>
+      intoSecrets({ type: 'kubernetes.io/ssh-auth', data: { 'ssh-privatekey': '{{password}}' } }),
+    dockerconfigjson: () =>
+      intoSecrets({
+        type: 'kubernetes.io/dockerconfigjson',
+        data: {
+          '.dockerconfigjson':
+            '{"auths":{"{{host}}":{"username":{{username|json}},"password":{{password|json}}}}}',
+        },
+      }),
   },
 };
 
@@ -41,5 +63,6 @@ async function file(options: object): Promise<DeliveryScenario> {
       await chmod(path, mode);
     },
     unreachable: open('/nowhere/at/all/db.secret'),
+    refusedAs: 'delivery.failed',
   };
 }

@@ -8,9 +8,10 @@ import { cryptoRandom } from '../../core/random.ts';
 import { Deadline } from '../../core/retry.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
+import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { deliveryScenarios } from './deliveries-scenarios.ts';
 
-const registered = deliveries.map(({ kind }) => kind);
+const registered = deliveries({ clusters: noClusters }).map(({ kind }) => kind);
 const call = (ms = 30_000): Call => ({
   deadline: Deadline.after(ms),
   fence: 1n,
@@ -99,14 +100,14 @@ for (const [kind, modes] of Object.entries(deliveryScenarios)) {
     });
 
     test(`${kind} ${mode}: a target that can't be written is refused early, in words, and shows no secret`, async () => {
-      const { unreachable } = await fresh();
+      const { unreachable, refusedAs } = await fresh();
       await expect(unreachable.plan(call())).rejects.toMatchObject({
-        code: 'delivery.failed',
+        code: refusedAs,
         kind: 'terminal',
       });
       const error = await unreachable.deliver(call(), short).catch((thrown: Error) => thrown);
       expect(error).toMatchObject({
-        code: 'delivery.failed',
+        code: refusedAs,
         message: expect.stringContaining(unreachable.target),
       });
       expect(inspect(error, { depth: 9 })).not.toContain('marker');

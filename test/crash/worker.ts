@@ -13,6 +13,7 @@ import { rotators } from '../../rotators/registry.ts';
 import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { startWorkerHost } from '../../workers/host.ts';
+import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 
 export interface WorkerConfig {
@@ -29,6 +30,7 @@ export interface WorkerConfig {
 const config = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8')) as WorkerConfig;
 const log = createLog('worker', { level: 'debug' });
 const keyring = await loadKeyring(config.keyFile);
+const clusters = kubeconfigClusters();
 let armed = config.fault !== undefined;
 
 const host = await startWorkerHost({
@@ -37,8 +39,8 @@ const host = await startWorkerHost({
     registries: {
       rotators,
       stores: stores({ keyring }),
-      deliveries,
-      rollouts: rollouts({ allowedCommands: [] }),
+      deliveries: deliveries({ clusters }),
+      rollouts: rollouts({ allowedCommands: [], clusters }),
     },
     fingerprintKey: SecretValue.of('crash-matrix'),
     clock: systemClock,

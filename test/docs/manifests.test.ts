@@ -9,6 +9,7 @@ import { manifestJsonSchema } from '../../orchestrator/manifests/schemas.ts';
 import { rotators } from '../../rotators/registry.ts';
 import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
+import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Registries } from '../../workers/saga/parts.ts';
 
@@ -16,8 +17,8 @@ const root = join(import.meta.dirname, '../..');
 const registries: Registries = {
   rotators,
   stores: stores({ keyring: Keyring.generate() }),
-  deliveries,
-  rollouts: rollouts({ allowedCommands: [] }),
+  deliveries: deliveries({ clusters: noClusters }),
+  rollouts: rollouts({ allowedCommands: [], clusters: noClusters }),
 };
 
 interface Block {
@@ -67,7 +68,12 @@ test('every example set is listed', async () => {
 
 test('the JSON Schema for editors describes every kind that there is', () => {
   const text = JSON.stringify(manifestJsonSchema(registries));
-  for (const { kind } of [...rotators, ...registries.stores, ...deliveries, ...registries.rollouts]) {
+  for (const { kind } of [
+    ...rotators,
+    ...registries.stores,
+    ...registries.deliveries,
+    ...registries.rollouts,
+  ]) {
     expect(text).toContain(`"${kind}":{`);
   }
 });

@@ -1,14 +1,17 @@
+import type { Clusters } from '../kubernetes/cluster.ts';
 import { noneRollout } from './none/rollout.ts';
 import type { AllowedCommands } from './reload/allowed-commands.ts';
 import { reloadRollout } from './reload/rollout.ts';
+import { rollingRollout } from './rolling/rollout.ts';
 import type { Rollout } from './rollout.ts';
 
 export interface RolloutDependencies {
   /** Commands that policies may run on this worker. */
   readonly allowedCommands: AllowedCommands;
+  readonly clusters: Clusters;
 }
 
 /** Every rollout there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
 export function rollouts(deps: RolloutDependencies): readonly Rollout[] {
-  return [reloadRollout(deps), noneRollout];
+  return [reloadRollout(deps), rollingRollout(deps), noneRollout];
 }

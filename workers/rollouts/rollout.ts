@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Call } from '../../core/call.ts';
 import type { Credential } from '../../core/credential.ts';
+import type { PodEvidence } from '../kubernetes/pod-evidence.ts';
 
 /** What was seen of one consumer. `version` is how we know that it runs the new one. */
 export interface ConsumerProof {
@@ -9,6 +10,13 @@ export interface ConsumerProof {
   /** `reported`: it named the version itself; `acknowledged`: it took the reload; `restarted`: it started after delivery. */
   readonly version: 'reported' | 'acknowledged' | 'restarted';
   readonly detail: string;
+  /** Of a workload in a cluster: every pod that runs, and how we know its version. */
+  readonly pods?: readonly PodEvidence[];
+}
+
+/** On its way: to be asked again, in words for people. Nothing is held meanwhile. */
+export interface NotYet {
+  readonly notYet: string;
 }
 
 /** Moves one consumer to the version that is delivered now; the same call moves it back after a rollback. */
@@ -17,10 +25,11 @@ export interface RolloutSession {
   /** Healthy before anything is changed? @throws RotorError terminal when it isn't. */
   plan(call: Call): Promise<void>;
   /**
-   * Makes the consumer take `credential`, which is delivered already, and follows it until it is healthy.
+   * Makes the consumer take `credential`, which is delivered already, and looks whether it is healthy with it. May be
+   * repeated: what has begun goes on.
    * @throws RotorError `rollout.reload-failed` (retryable) or `rollout.unhealthy` (terminal)
    */
-  move(call: Call, credential: Credential): Promise<ConsumerProof>;
+  move(call: Call, credential: Credential): Promise<ConsumerProof | NotYet>;
 }
 
 export interface Rollout<Spec = unknown> {

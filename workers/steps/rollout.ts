@@ -1,6 +1,6 @@
 import type { Credential } from '../../core/credential.ts';
 import type { ConsumerProof } from '../rollouts/rollout.ts';
-import type { Done, Step, StepContext } from '../saga/context.ts';
+import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
 import { deliverEverywhere } from './deliver.ts';
 
 /** A rollout may last as long as its consumers need to become healthy; the lease is renewed meanwhile. */
@@ -8,12 +8,12 @@ const ROLLOUT_MS = 15 * 60_000;
 
 /** Consumers move to the new version, each proven healthy before the next. */
 export const rollout: Step = {
-  async perform(context): Promise<Done> {
+  async perform(context): Promise<Done | Wait> {
     return move(context, await context.newCredential());
   },
 
   /** Consumers read what is delivered, so the previous version is delivered back before they are told. */
-  async undo(context): Promise<Done> {
+  async undo(context): Promise<Done | Wait> {
     const old = await context.oldCredential();
     if (!old) return { facts: { skipped: 'there was no earlier credential' } };
     await deliverEverywhere(context, old);
@@ -21,9 +21,20 @@ export const rollout: Step = {
   },
 };
 
-async function move(context: StepContext, credential: Credential): Promise<Done> {
+async function move(context: StepContext, credential: Credential): Promise<Done | Wait> {
   const proofs: ConsumerProof[] = [];
-  for (const consumer of context.parts.rollouts)
-    proofs.push(await consumer.move(context.call(ROLLOUT_MS), credential));
+  for (const consumer of context.parts.rollouts) {
+    const seen = await consumer.move(context.call(ROLLOUT_MS), credential);
+    if ('notYet' in seen) return { waitMs: await patience(context), reason: seen.notYet };
+    proofs.push(seen);
+  }
   return { facts: { proofs } };
+}
+
+/** Often at first, since many consumers move within seconds; then less and less, up to ten seconds. */
+async function patience({ position, now }: StepContext): Promise<number> {
+  const begun = position.direction === 'back' ? position.backSince : position.announcedAt.get('rollout');
+  const current = await now();
+  const elapsedMs = current.getTime() - (begun ?? current).getTime();
+  return Math.round(Math.min(10_000, Math.max(200, elapsedMs / 10)));
 }

@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Credential } from '../../../core/credential.ts';
 import { SecretValue } from '../../../core/secret.ts';
+import { FILTERS } from '../template.ts';
 import { render } from './render.ts';
-import { FILTERS } from './template.ts';
 
 const credential = (password: string, fields: Record<string, string> = {}): Credential => ({
   versionId: 'v1',

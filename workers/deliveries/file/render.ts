@@ -1,8 +1,8 @@
 import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
 import { SecretValue } from '../../../core/secret.ts';
+import { fillTemplate, unknownField, valuesOf } from '../template.ts';
 import type { FileSpec } from './spec.ts';
-import { fillTemplate, unknownField } from './template.ts';
 
 /** Characters that every reader of env files (shells, systemd, docker, dotenv) takes literally without quotes. */
 const BARE = /^[\w.,:/@%+=-]*$/;
@@ -26,13 +26,6 @@ export function render(spec: Omit<FileSpec, 'path' | 'mode'>, credential: Creden
     case 'template':
       return SecretValue.of(fillTemplate(spec.template ?? '', values));
   }
-}
-
-/** Every field by name, sorted, and `versionId`, by which a consumer reports what it runs with. */
-function valuesOf(credential: Credential): ReadonlyMap<string, string> {
-  const all: Record<string, string> = { ...credential.fields, versionId: credential.versionId };
-  for (const [name, secret] of Object.entries(credential.secrets)) all[name] = secret.reveal();
-  return new Map(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function envFile(values: ReadonlyMap<string, string>): string {

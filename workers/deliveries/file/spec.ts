@@ -1,6 +1,6 @@
 import { isAbsolute, normalize } from 'node:path';
 import { z } from 'zod';
-import { parseTemplate } from './template.ts';
+import { parseTemplate } from '../template.ts';
 
 /** `deliver[].file` of a policy. */
 export const fileSpec = z

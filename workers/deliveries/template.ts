@@ -1,4 +1,5 @@
-import { RotorError } from '../../../core/errors.ts';
+import type { Credential } from '../../core/credential.ts';
+import { RotorError } from '../../core/errors.ts';
 
 /** How a value is written into the text around it. */
 export const FILTERS = {
@@ -33,8 +34,9 @@ export function parseTemplate(template: string): readonly TemplatePart[] | { rea
     parts.push({ field, filters: filters as Filter[] });
   }
   parts.push(template.slice(at));
-  const torn = parts.some((part) => typeof part === 'string' && /\{\{|\}\}/.test(part));
-  if (torn) return { problem: 'a "{{" or "}}" has no counterpart' };
+  // JSON may well end in "}}", but begins nothing with "{{".
+  const torn = parts.some((part) => typeof part === 'string' && part.includes('{{'));
+  if (torn) return { problem: 'a "{{" has no "}}"' };
   return parts;
 }
 
@@ -57,4 +59,11 @@ export function unknownField(field: string, values: ReadonlyMap<string, string>)
   return new RotorError('manifest.invalid', {
     what: `the credential has no field "${field}"; it has ${[...values.keys()].sort().join(', ')}`,
   });
+}
+
+/** Every field by name, sorted, and `versionId`, by which a consumer reports what it runs with. */
+export function valuesOf(credential: Credential): ReadonlyMap<string, string> {
+  const all: Record<string, string> = { ...credential.fields, versionId: credential.versionId };
+  for (const [name, secret] of Object.entries(credential.secrets)) all[name] = secret.reveal();
+  return new Map(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

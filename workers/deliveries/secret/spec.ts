@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { parseTemplate } from '../template.ts';
+
+/** RFC 1123 labels and subdomains, as Kubernetes names its objects. */
+const label = z
+  .string()
+  .max(63)
+  .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, 'must be lower-case letters, digits and "-"');
+const subdomain = z
+  .string()
+  .max(253)
+  .regex(
+    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
+    'must be a DNS name in lower case',
+  );
+
+/** Keys that the API server asks of each type; service-account tokens are the cluster's own. */
+export const REQUIRED_KEYS = {
+  Opaque: [],
+  'kubernetes.io/basic-auth': [],
+  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
+  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
+  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+} as const satisfies Record<string, readonly string[]>;
+
+export type SecretType = keyof typeof REQUIRED_KEYS;
+
+const TYPES = Object.keys(REQUIRED_KEYS) as [SecretType, ...SecretType[]];
+/** What Rotor itself writes, so that nobody's own labels get in its way. */
+const OURS = /^(rotor\.dev\/|app\.kubernetes\.io\/managed-by$)/;
+
+const notes = z
+  .record(z.string(), z.string())
+  .refine((all) => !Object.keys(all).some((name) => OURS.test(name)), {
+    error: 'must not set rotor.dev/... or app.kubernetes.io/managed-by: Rotor does',
+  })
+  .default({});
+
+/** `deliver[].secret` of a policy. */
+export const secretSpec = z
+  .strictObject({
+    name: subdomain.describe('Name of the Secret'),
+    namespaces: z.array(label).min(1).max(100).describe('Where it is kept; the same in each'),
+    context: z.string().min(1).optional().describe('Context of the kubeconfig; the current one when absent'),
+    type: z.enum(TYPES).default('Opaque'),
+    data: z
+      .record(z.string().regex(/^[-._a-zA-Z0-9]{1,253}$/, 'must be letters, digits and "-_."'), z.string())
+      .optional()
+      .describe('Template of each key; every field under its own name when absent'),
+    labels: notes,
+    annotations: notes,
+    adopt: z.boolean().default(false).describe('Take over a Secret that somebody else made'),
+  })
+  .superRefine((spec, context) => {
+    const complain = (path: (string | number)[], message: string) =>
+      context.addIssue({ code: 'custom', path, message });
+    for (const key of REQUIRED_KEYS[spec.type]) {
+      if (spec.data?.[key] === undefined) complain(['data'], `needs the key "${key}" for type ${spec.type}`);
+    }
+    for (const [key, template] of Object.entries(spec.data ?? {})) {
+      const parts = parseTemplate(template);
+      if ('problem' in parts) complain(['data', key], parts.problem);
+    }
+  });
+
+export type SecretSpec = z.infer<typeof secretSpec>;

@@ -1,0 +1,273 @@
+import type {
+  Configuration,
+  KubeConfig,
+  KubernetesObject,
+  KubernetesObjectApi,
+  PatchStrategy,
+} from '@kubernetes/client-node';
+import type { Call } from '../../core/call.ts';
+import { RotorError } from '../../core/errors.ts';
+import { type Asked, clusterError } from './cluster-errors.ts';
+
+/** Our name in `managedFields`: what Rotor has set is told from what others have. */
+export const FIELD_MANAGER = 'rotor';
+
+/** One object, as every verb needs it named. */
+export interface ObjectRef {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** An object as the API server gives it. Known kinds have their dates as `Date`; nothing here reads them. */
+export type ClusterObject = KubernetesObject & {
+  // biome-ignore lint/suspicious/noExplicitAny: objects of any kind; whoever reads one names the fields it means.
+  readonly [field: string]: any;
+};
+
+/** A request that hangs is given up after that long, and probed. */
+const REQUEST_MS = 10_000;
+
+/** A cluster by a context of the kubeconfig. Every request ends with the call's deadline, and says what was asked of what. */
+export class Cluster {
+  /** Context of the kubeconfig. */
+  readonly name: string;
+  readonly #api: KubernetesObjectApi;
+  readonly #configurationWith: (signal: AbortSignal) => Configuration;
+
+  constructor(
+    name: string,
+    api: KubernetesObjectApi,
+    configurationWith: (signal: AbortSignal) => Configuration,
+  ) {
+    this.name = name;
+    this.#api = api;
+    this.#configurationWith = configurationWith;
+  }
+
+  /** @returns undefined when there is none */
+  async read(call: Call, ref: ObjectRef): Promise<ClusterObject | undefined> {
+    try {
+      return await this.#ask(call, 'get', ref, (options) =>
+        this.#api.read<ClusterObject>(headed(ref), undefined, undefined, undefined, options),
+      );
+    } catch (error) {
+      if (error instanceof RotorError && error.code === 'cluster.not-found') return undefined;
+      throw error;
+    }
+  }
+
+  /** @param labels as in a label selector: `app=web,tier!=db` */
+  async list(
+    call: Call,
+    of: Pick<ObjectRef, 'apiVersion' | 'kind' | 'namespace'>,
+    labels?: string,
+  ): Promise<readonly ClusterObject[]> {
+    const { items } = await this.#ask(call, 'list', { ...of, name: '' }, (options) =>
+      this.#api.list<ClusterObject>(
+        of.apiVersion,
+        of.kind,
+        of.namespace,
+        undefined,
+        undefined,
+        undefined,
+        undefined,
+        labels,
+        undefined,
+        undefined,
+        options,
+      ),
+    );
+    return items;
+  }
+
+  /**
+   * Server-side apply under our field manager. With `metadata.resourceVersion` in the object it is refused unless that
+   * is still the newest (`cluster.conflict`).
+   * @param force takes over fields that others have set
+   * @param dryRun everything is checked (permission, admission, the namespace) and nothing changed
+   */
+  async apply(call: Call, object: ClusterObject, force: boolean, dryRun?: 'dry-run'): Promise<ClusterObject> {
+    const ref = refOf(object);
+    return this.#ask(call, 'patch', ref, (options) =>
+      this.#api.patch<ClusterObject>(
+        object,
+        undefined,
+        dryRun && 'All',
+        FIELD_MANAGER,
+        force,
+        'application/apply-patch+yaml' as PatchStrategy,
+        options,
+      ),
+    );
+  }
+
+  /** Strategic merge patch: `patch` holds only what changes. Not for custom resources. */
+  async patch(call: Call, ref: ObjectRef, patch: object): Promise<ClusterObject> {
+    return this.#patch(call, ref, patch, 'application/strategic-merge-patch+json' as PatchStrategy);
+  }
+
+  async mergePatch(call: Call, ref: ObjectRef, patch: object): Promise<ClusterObject> {
+    return this.#patch(call, ref, patch, 'application/merge-patch+json' as PatchStrategy);
+  }
+
+  async create(call: Call, object: ClusterObject): Promise<ClusterObject> {
+    return this.#ask(call, 'create', refOf(object), (options) =>
+      this.#api.create<ClusterObject>(object, undefined, undefined, FIELD_MANAGER, options),
+    );
+  }
+
+  /** @returns whether there was one */
+  async remove(call: Call, ref: ObjectRef): Promise<boolean> {
+    try {
+      await this.#ask(call, 'delete', ref, (options) =>
+        this.#api.delete(
+          headed(ref),
+          undefined,
+          undefined,
+          undefined,
+          undefined,
+          'Background',
+          undefined,
+          options,
+        ),
+      );
+      return true;
+    } catch (error) {
+      if (error instanceof RotorError && error.code === 'cluster.not-found') return false;
+      throw error;
+    }
+  }
+
+  #patch(call: Call, ref: ObjectRef, patch: object, strategy: PatchStrategy): Promise<ClusterObject> {
+    return this.#ask(call, 'patch', ref, (options) =>
+      this.#api.patch<ClusterObject>(
+        { ...headed(ref), ...patch },
+        undefined,
+        undefined,
+        FIELD_MANAGER,
+        undefined,
+        strategy,
+        options,
+      ),
+    );
+  }
+
+  async #ask<T>(
+    call: Call,
+    verb: Asked['verb'],
+    ref: ObjectRef,
+    request: (options: Configuration) => Promise<T>,
+  ): Promise<T> {
+    const asked: Asked = { verb, ...ref, cluster: this.name };
+    const doing = `${verb} ${nameOf(ref)} in cluster ${this.name}`;
+    return call.deadline.within(REQUEST_MS, call.clock).run(doing, async (signal) => {
+      try {
+        return await request(this.#configurationWith(signal));
+      } catch (error) {
+        signal.throwIfAborted();
+        throw clusterError(error, asked);
+      }
+    });
+  }
+}
+
+/** `deployment shop/web`, for people. */
+export function nameOf({ kind, namespace, name }: Omit<ObjectRef, 'apiVersion'>): string {
+  return `${kind.toLowerCase()} ${namespace}${name === '' ? '' : `/${name}`}`;
+}
+
+export function refOf(object: ClusterObject): ObjectRef {
+  const { apiVersion = '', kind = '', metadata } = object;
+  return { apiVersion, kind, namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' };
+}
+
+function headed({ apiVersion, kind, namespace, name }: ObjectRef) {
+  return { apiVersion, kind, metadata: { namespace, name } };
+}
+
+/** Clusters by context, opened when first named. */
+export interface Clusters {
+  /** @throws RotorError `config.invalid` when there is no kubeconfig, or no such context in it */
+  open(context: string | undefined): Promise<Cluster>;
+}
+
+/** For processes that only read manifests. */
+export const noClusters: Clusters = {
+  open: async () => {
+    throw new RotorError('internal.bug', { what: 'this process opens no cluster' });
+  },
+};
+
+/**
+ * The clusters of the default kubeconfig: `KUBECONFIG`, `~/.kube/config`, or the ServiceAccount of the pod.
+ * The client is loaded when the first cluster is opened: who delivers to no cluster doesn't pay for it.
+ */
+export function kubeconfigClusters(load?: (config: KubeConfig) => void): Clusters {
+  const opened = new Map<string, Promise<Cluster>>();
+  return {
+    open: (context) => {
+      const key = context ?? '';
+      const known = opened.get(key) ?? openCluster(context, load);
+      opened.set(key, known);
+      // A kubeconfig that is mended while we run must be read again.
+      known.catch(() => opened.delete(key));
+      return known;
+    },
+  };
+}
+
+async function openCluster(
+  context: string | undefined,
+  load: (config: KubeConfig) => void = (config) => config.loadFromDefault(),
+): Promise<Cluster> {
+  const client = await import('@kubernetes/client-node');
+  const config = new client.KubeConfig();
+  try {
+    load(config);
+  } catch (error) {
+    throw new RotorError('config.invalid', {
+      what: 'the kubeconfig cannot be read',
+      hint: 'Correct the file that KUBECONFIG names.',
+      cause: error,
+    });
+  }
+  if (context !== undefined) {
+    if (!config.getContextObject(context)) {
+      const known = config.getContexts().map(({ name }) => name);
+      throw new RotorError('config.invalid', {
+        what: `the kubeconfig has no context "${context}"; it has ${known.join(', ') || 'none'}`,
+        hint: 'Correct `context` in the policy, or add it to the kubeconfig of the workers.',
+      });
+    }
+    config.setCurrentContext(context);
+  }
+  const server = config.getCurrentCluster()?.server;
+  if (!server) {
+    throw new RotorError('config.invalid', {
+      what: 'there is no cluster: no KUBECONFIG, no ~/.kube/config, no ServiceAccount of a pod',
+      hint: 'Set KUBECONFIG for the workers, or run them in the cluster.',
+    });
+  }
+  const configurationWith = (signal?: AbortSignal): Configuration =>
+    client.createConfiguration({
+      baseServer: new client.ServerConfiguration(server, {}),
+      authMethods: { default: config },
+      ...(signal
+        ? {
+            promiseMiddleware: [
+              {
+                pre: async (request) => {
+                  request.setSignal(signal);
+                  return request;
+                },
+                post: async (response) => response,
+              },
+            ],
+          }
+        : {}),
+    });
+  const api = new client.KubernetesObjectApi(configurationWith());
+  return new Cluster(config.getCurrentContext(), api, configurationWith);
+}

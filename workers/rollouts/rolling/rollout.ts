@@ -1,0 +1,98 @@
+import type { Call } from '../../../core/call.ts';
+import type { Credential } from '../../../core/credential.ts';
+import { RotorError } from '../../../core/errors.ts';
+import type { Cluster, ClusterObject, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
+import { assertAllowed } from '../../kubernetes/permissions.ts';
+import { podsOn } from '../../kubernetes/pod-evidence.ts';
+import { obstacleOf, progressOf, versionAnnotation, workloadRef } from '../../kubernetes/workloads.ts';
+import type { ConsumerProof, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import { type RollingSpec, rollingSpec } from './spec.ts';
+
+/**
+ * The workload's own controller replaces its pods, as it does for any change of the template: surge, disruption budgets
+ * and probes are those that its owner chose.
+ */
+export function rollingRollout({ clusters }: { readonly clusters: Clusters }): Rollout<RollingSpec> {
+  return {
+    kind: 'rolling',
+    spec: rollingSpec,
+    open: (consumer, spec) => new RollingSession(consumer, clusters, spec),
+  };
+}
+
+class RollingSession implements RolloutSession {
+  readonly consumer: string;
+  readonly #clusters: Clusters;
+  readonly #spec: RollingSpec;
+  readonly #ref: ObjectRef;
+  readonly #annotation: string;
+
+  constructor(consumer: string, clusters: Clusters, spec: RollingSpec) {
+    this.consumer = consumer;
+    this.#clusters = clusters;
+    this.#spec = spec;
+    this.#ref = refOfSpec(spec);
+    this.#annotation = versionAnnotation(spec.secret);
+  }
+
+  async plan(call: Call): Promise<void> {
+    const cluster = await this.#clusters.open(this.#spec.context);
+    const workload = await this.#read(call, cluster);
+    await assertAllowed(call, cluster, 'patch', this.#ref);
+    await assertAllowed(call, cluster, 'list', { ...this.#ref, apiVersion: 'v1', kind: 'Pod', name: '' });
+    const obstacle = obstacleOf(workload);
+    if (obstacle)
+      throw new RotorError('rollout.unhealthy', {
+        what: `${this.#name(cluster)}: ${obstacle}`,
+        hint: 'Bring it to a healthy state first; nothing has been changed.',
+      });
+  }
+
+  async move(call: Call, credential: Credential): Promise<ConsumerProof | NotYet> {
+    const cluster = await this.#clusters.open(this.#spec.context);
+    let workload = await this.#read(call, cluster);
+    const template = workload.spec?.template?.metadata?.annotations ?? {};
+    if (template[this.#annotation] !== credential.versionId) {
+      workload = await cluster.patch(call, this.#ref, {
+        spec: { template: { metadata: { annotations: { [this.#annotation]: credential.versionId } } } },
+      });
+    }
+    const progress = progressOf(workload);
+    if (progress.state === 'stuck')
+      throw new RotorError('rollout.unhealthy', {
+        what: `${this.#name(cluster)}: ${progress.detail}`,
+        hint: `kubectl --context ${cluster.name} -n ${this.#ref.namespace} describe ${this.#ref.kind.toLowerCase()} ${this.#ref.name}`,
+      });
+    if (progress.state === 'moving') return { notYet: `${this.#name(cluster)}: ${progress.detail}` };
+
+    const pods = await podsOn(call, cluster, workload, this.#annotation, credential.versionId);
+    const behind = pods.filter(({ onVersion, ready }) => !onVersion || !ready);
+    if (behind.length > 0) return { notYet: `pod ${behind[0]?.name} is not on the new version yet` };
+    return {
+      consumer: this.consumer,
+      healthy: true,
+      version: 'restarted',
+      detail: `${this.#name(cluster)}: all ${pods.length} pods started with this version in their template`,
+      pods,
+    };
+  }
+
+  async #read(call: Call, cluster: Cluster): Promise<ClusterObject> {
+    const found = await cluster.read(call, this.#ref);
+    if (found) return found;
+    throw new RotorError('cluster.not-found', {
+      what: `consumer ${this.consumer}: there is no ${this.#name(cluster)}`,
+    });
+  }
+
+  #name(cluster: Cluster): string {
+    const { kind, namespace, name } = this.#ref;
+    return `${kind.toLowerCase()} ${namespace}/${name} in cluster ${cluster.name}`;
+  }
+}
+
+function refOfSpec({ deployment, statefulSet, daemonSet, namespace }: RollingSpec): ObjectRef {
+  if (deployment) return workloadRef('Deployment', namespace, deployment);
+  if (statefulSet) return workloadRef('StatefulSet', namespace, statefulSet);
+  return workloadRef('DaemonSet', namespace, daemonSet ?? '');
+}

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+
+const name = z
+  .string()
+  .max(253)
+  .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'must be the name of an object in lower case');
+
+/** `consumers[].rolling` of a policy: exactly one of the three kinds. */
+export const rollingSpec = z
+  .strictObject({
+    deployment: name.optional(),
+    statefulSet: name.optional(),
+    daemonSet: name.optional(),
+    namespace: name,
+    context: z.string().min(1).optional().describe('Context of the kubeconfig; the current one when absent'),
+    secret: name.describe('The delivered Secret that its pods read'),
+  })
+  .superRefine((spec, context) => {
+    const named = [spec.deployment, spec.statefulSet, spec.daemonSet].filter((each) => each !== undefined);
+    if (named.length !== 1)
+      context.addIssue({
+        code: 'custom',
+        path: [],
+        message: 'needs exactly one of `deployment`, `statefulSet` and `daemonSet`',
+      });
+  });
+
+export type RollingSpec = z.infer<typeof rollingSpec>;
