@@ -30,7 +30,7 @@ const version = (versionId: string): Credential => ({
 /** As the step does: asks again until it is there. */
 async function moved(session: RolloutSession, to: Credential): Promise<ConsumerProof> {
   for (let tries = 0; tries < 600; tries += 1) {
-    const seen = await session.move(call(), to);
+    const seen = await session.move(call(), to, 'forward');
     if (!('notYet' in seen)) return seen;
     await systemClock.sleep(50);
   }
@@ -63,7 +63,10 @@ for (const [kind, modes] of Object.entries(rolloutScenarios)) {
     test(`${kind} ${mode}: an ill consumer is refused by plan, and not proven by move`, async () => {
       const { session, breakDown } = await fresh();
       await breakDown('health');
-      for (const attempt of [() => session.plan(call()), () => session.move(call(), version('v0'))]) {
+      for (const attempt of [
+        () => session.plan(call()),
+        () => session.move(call(), version('v0'), 'forward'),
+      ]) {
         const error = await attempt().catch((thrown: unknown) => thrown);
         expect(error).toMatchObject({ code: 'rollout.unhealthy', kind: 'terminal' });
         expect(inspect(error, { depth: 9 })).not.toContain('marker');
@@ -73,7 +76,7 @@ for (const [kind, modes] of Object.entries(rolloutScenarios)) {
     test(`${kind} ${mode}: a consumer that still runs the other version is not proven`, async () => {
       const { session, deliver } = await fresh();
       await deliver('v1');
-      const moving = session.move(call(), version('v2'));
+      const moving = session.move(call(), version('v2'), 'forward');
       await expect(moving).rejects.toMatchObject({ code: 'rollout.unhealthy', kind: 'terminal' });
     });
 
@@ -81,7 +84,7 @@ for (const [kind, modes] of Object.entries(rolloutScenarios)) {
       const { session, deliver, running, breakDown } = await fresh();
       await breakDown('refuses');
       await deliver('v1');
-      const moving = session.move(call(), version('v1'));
+      const moving = session.move(call(), version('v1'), 'forward');
       await expect(moving).rejects.toMatchObject({ code: 'rollout.reload-failed', kind: 'retryable' });
       expect(await running()).toBe('v0');
     });
@@ -89,7 +92,9 @@ for (const [kind, modes] of Object.entries(rolloutScenarios)) {
     test(`${kind} ${mode}: without time left nothing is reloaded`, async () => {
       const { session, deliver, running } = await fresh();
       await deliver('v1');
-      await expect(session.move(call(0), version('v1'))).rejects.toMatchObject({ code: 'call.timeout' });
+      await expect(session.move(call(0), version('v1'), 'forward')).rejects.toMatchObject({
+        code: 'call.timeout',
+      });
       expect(await running()).toBe('v0');
     });
 
@@ -100,7 +105,7 @@ for (const [kind, modes] of Object.entries(rolloutScenarios)) {
       await deliver('v1');
       for (const attempt of [
         () => withoutCommands.plan(call()),
-        () => withoutCommands.move(call(), version('v1')),
+        () => withoutCommands.move(call(), version('v1'), 'forward'),
       ]) {
         await expect(attempt()).rejects.toMatchObject({
           code: 'rollout.command-not-allowed',

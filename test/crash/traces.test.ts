@@ -17,6 +17,7 @@ import { rotators } from '../../rotators/registry.ts';
 import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { startWorkerHost, type WorkerHost } from '../../workers/host.ts';
+import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { openQueue, type RotationQueue } from '../../workers/queue/queue.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Step, StepContext } from '../../workers/saga/context.ts';
@@ -68,8 +69,8 @@ describe.each(queueBackends())('one rotation in traces and metrics, queue on $na
     const registries = {
       rotators,
       stores: stores({ keyring: Keyring.generate() }),
-      deliveries,
-      rollouts: rollouts({ allowedCommands: [] }),
+      deliveries: deliveries({ clusters: noClusters }),
+      rollouts: rollouts({ allowedCommands: [], clusters: noClusters }),
     };
     queue = await openQueue(named);
     const parts = {

@@ -7,8 +7,8 @@ export interface PodEvidence {
   readonly name: string;
   readonly onVersion: boolean;
   readonly ready: boolean;
-  /** `template`: the template that it was made of names the version. */
-  readonly by: 'template';
+  /** `template`: the template that it was made of names the version. `untouched`: it has run since before the change. */
+  readonly by: 'template' | 'untouched';
   readonly startedAt: string | undefined;
 }
 

@@ -1,4 +1,5 @@
 import type { Clusters } from '../kubernetes/cluster.ts';
+import { blueGreenRollout } from './blue-green/rollout.ts';
 import { noneRollout } from './none/rollout.ts';
 import type { AllowedCommands } from './reload/allowed-commands.ts';
 import { reloadRollout } from './reload/rollout.ts';
@@ -13,5 +14,5 @@ export interface RolloutDependencies {
 
 /** Every rollout there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
 export function rollouts(deps: RolloutDependencies): readonly Rollout[] {
-  return [reloadRollout(deps), rollingRollout(deps), noneRollout];
+  return [reloadRollout(deps), rollingRollout(deps), blueGreenRollout(deps), noneRollout];
 }

@@ -19,6 +19,9 @@ export interface NotYet {
   readonly notYet: string;
 }
 
+/** To a new version, or to the one that was there before. */
+export type Going = 'forward' | 'back';
+
 /** Moves one consumer to the version that is delivered now; the same call moves it back after a rollback. */
 export interface RolloutSession {
   readonly consumer: string;
@@ -29,7 +32,12 @@ export interface RolloutSession {
    * repeated: what has begun goes on.
    * @throws RotorError `rollout.reload-failed` (retryable) or `rollout.unhealthy` (terminal)
    */
-  move(call: Call, credential: Credential): Promise<ConsumerProof | NotYet>;
+  move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet>;
+  /**
+   * Once the old credential is dead: cleans up what was kept for the way back. Repeated until it returns nothing.
+   * @throws RotorError `rollout.unhealthy`
+   */
+  finish?(call: Call, credential: Credential): Promise<NotYet | undefined>;
 }
 
 export interface Rollout<Spec = unknown> {

@@ -22,18 +22,33 @@ export const rollout: Step = {
 };
 
 async function move(context: StepContext, credential: Credential): Promise<Done | Wait> {
+  const { direction, backSince, announcedAt } = context.position;
+  const begun = direction === 'back' ? backSince : announcedAt.get('rollout');
   const proofs: ConsumerProof[] = [];
   for (const consumer of context.parts.rollouts) {
-    const seen = await consumer.move(context.call(ROLLOUT_MS), credential);
-    if ('notYet' in seen) return { waitMs: await patience(context), reason: seen.notYet };
+    const seen = await consumer.move(context.call(ROLLOUT_MS), credential, context.position.direction);
+    if ('notYet' in seen) return { waitMs: await patience(context, begun), reason: seen.notYet };
     proofs.push(seen);
   }
   return { facts: { proofs } };
 }
 
+/** Cleans up what consumers kept for the way back. @returns what is still to be waited for */
+export async function finishRollouts(context: StepContext): Promise<Wait | undefined> {
+  const fresh = await context.newCredential();
+  for (const consumer of context.parts.rollouts) {
+    const seen = await consumer.finish?.(context.call(ROLLOUT_MS), fresh);
+    if (seen)
+      return {
+        waitMs: await patience(context, context.position.announcedAt.get('prove')),
+        reason: seen.notYet,
+      };
+  }
+  return undefined;
+}
+
 /** Often at first, since many consumers move within seconds; then less and less, up to ten seconds. */
-async function patience({ position, now }: StepContext): Promise<number> {
-  const begun = position.direction === 'back' ? position.backSince : position.announcedAt.get('rollout');
+async function patience({ now }: StepContext, begun: Date | undefined): Promise<number> {
   const current = await now();
   const elapsedMs = current.getTime() - (begun ?? current).getTime();
   return Math.round(Math.min(10_000, Math.max(200, elapsedMs / 10)));

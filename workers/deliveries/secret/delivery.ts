@@ -3,13 +3,12 @@ import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
 import { SecretValue } from '../../../core/secret.ts';
 import type { Cluster, ClusterObject, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
+import { VERSION } from '../../kubernetes/delivered.ts';
 import type { Delivery, DeliverySession } from '../delivery.ts';
 import { fillTemplate, valuesOf } from '../template.ts';
 import { type SecretSpec, secretSpec } from './spec.ts';
 
 const MANAGED_BY = 'app.kubernetes.io/managed-by';
-/** Which version the Secret carries; consumers are compared with it. */
-export const VERSION = 'rotor.dev/version';
 /** Highest fencing token that has written it. */
 const FENCE = 'rotor.dev/fence';
 

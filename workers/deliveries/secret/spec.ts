@@ -1,18 +1,6 @@
 import { z } from 'zod';
+import { labelName, objectName } from '../../kubernetes/names.ts';
 import { parseTemplate } from '../template.ts';
-
-/** RFC 1123 labels and subdomains, as Kubernetes names its objects. */
-const label = z
-  .string()
-  .max(63)
-  .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, 'must be lower-case letters, digits and "-"');
-const subdomain = z
-  .string()
-  .max(253)
-  .regex(
-    /^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/,
-    'must be a DNS name in lower case',
-  );
 
 /** Keys that the API server asks of each type; service-account tokens are the cluster's own. */
 export const REQUIRED_KEYS = {
@@ -39,8 +27,8 @@ const notes = z
 /** `deliver[].secret` of a policy. */
 export const secretSpec = z
   .strictObject({
-    name: subdomain.describe('Name of the Secret'),
-    namespaces: z.array(label).min(1).max(100).describe('Where it is kept; the same in each'),
+    name: objectName.describe('Name of the Secret'),
+    namespaces: z.array(labelName).min(1).max(100).describe('Where it is kept; the same in each'),
     context: z.string().min(1).optional().describe('Context of the kubeconfig; the current one when absent'),
     type: z.enum(TYPES).default('Opaque'),
     data: z

@@ -2,6 +2,7 @@ import type { Call } from '../../../core/call.ts';
 import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
 import type { Cluster, ClusterObject, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
+import { assertDelivered } from '../../kubernetes/delivered.ts';
 import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
 import { obstacleOf, progressOf, versionAnnotation, workloadRef } from '../../kubernetes/workloads.ts';
@@ -50,6 +51,8 @@ class RollingSession implements RolloutSession {
 
   async move(call: Call, credential: Credential): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
+    const { namespace, secret: name } = this.#spec;
+    await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
     let workload = await this.#read(call, cluster);
     const template = workload.spec?.template?.metadata?.annotations ?? {};
     if (template[this.#annotation] !== credential.versionId) {

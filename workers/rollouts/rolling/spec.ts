@@ -1,9 +1,5 @@
 import { z } from 'zod';
-
-const name = z
-  .string()
-  .max(253)
-  .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'must be the name of an object in lower case');
+import { objectName as name } from '../../kubernetes/names.ts';
 
 /** `consumers[].rolling` of a policy: exactly one of the three kinds. */
 export const rollingSpec = z

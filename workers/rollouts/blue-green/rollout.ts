@@ -1,0 +1,229 @@
+import type { Call } from '../../../core/call.ts';
+import type { Credential } from '../../../core/credential.ts';
+import { RotorError } from '../../../core/errors.ts';
+import type { Cluster, ClusterObject, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
+import { assertDelivered } from '../../kubernetes/delivered.ts';
+import { endpointPods } from '../../kubernetes/endpoints.ts';
+import { assertAllowed } from '../../kubernetes/permissions.ts';
+import { podsOn } from '../../kubernetes/pod-evidence.ts';
+import {
+  obstacleOf,
+  progressOf,
+  selectorOf,
+  versionAnnotation,
+  workloadRef,
+} from '../../kubernetes/workloads.ts';
+import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import { type BlueGreenSpec, blueGreenSpec } from './spec.ts';
+import { BLUE, SLOT, slotOf, TWIN_OF, twinName, twinOf } from './twin.ts';
+
+/**
+ * A twin of the Deployment comes up beside it with the new version; once it is ready the Service is switched to it in one
+ * write. The Deployment itself stays as it is, warm, until the old credential is dead; then it takes the version too, the
+ * Service goes back to it, and the twin is removed: what GitOps applied is never changed but for one annotation.
+ */
+export function blueGreenRollout({ clusters }: { readonly clusters: Clusters }): Rollout<BlueGreenSpec> {
+  return {
+    kind: 'blueGreen',
+    spec: blueGreenSpec,
+    open: (consumer, spec) => new BlueGreenSession(consumer, clusters, spec),
+  };
+}
+
+class BlueGreenSession implements RolloutSession {
+  readonly consumer: string;
+  readonly #clusters: Clusters;
+  readonly #spec: BlueGreenSpec;
+  readonly #annotation: string;
+
+  constructor(consumer: string, clusters: Clusters, spec: BlueGreenSpec) {
+    this.consumer = consumer;
+    this.#clusters = clusters;
+    this.#spec = spec;
+    this.#annotation = versionAnnotation(spec.secret);
+  }
+
+  async plan(call: Call): Promise<void> {
+    const cluster = await this.#clusters.open(this.#spec.context);
+    const { namespace } = this.#spec;
+    const blue = await this.#read(call, cluster, this.#blueRef());
+    const service = await this.#read(call, cluster, this.#serviceRef());
+    for (const [verb, ref] of [
+      ['patch', this.#blueRef()],
+      ['create', this.#blueRef()],
+      ['delete', { ...this.#blueRef(), name: '' }],
+      ['patch', this.#serviceRef()],
+      ['list', podsIn(namespace)],
+      ['patch', podsIn(namespace)],
+    ] as const)
+      await assertAllowed(call, cluster, verb, ref);
+    const obstacle = obstacleOf(blue) ?? mismatch(blue, service);
+    if (obstacle)
+      throw new RotorError('rollout.unhealthy', {
+        what: `deployment ${namespace}/${this.#spec.deployment} in cluster ${cluster.name}: ${obstacle}`,
+        hint: 'Bring it to a healthy state first; nothing has been changed.',
+      });
+  }
+
+  async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
+    const cluster = await this.#clusters.open(this.#spec.context);
+    return going === 'forward'
+      ? this.#toGreen(call, cluster, credential)
+      : this.#backToBlue(call, cluster, credential);
+  }
+
+  async finish(call: Call, credential: Credential): Promise<NotYet | undefined> {
+    const cluster = await this.#clusters.open(this.#spec.context);
+    let blue = await this.#read(call, cluster, this.#blueRef());
+    const annotations = blue.spec?.template?.metadata?.annotations ?? {};
+    if (annotations[this.#annotation] !== credential.versionId) {
+      blue = await cluster.patch(call, this.#blueRef(), {
+        spec: { template: { metadata: { annotations: { [this.#annotation]: credential.versionId } } } },
+      });
+    }
+    const progress = progressOf(blue);
+    const name = `deployment ${this.#spec.namespace}/${this.#spec.deployment}`;
+    if (progress.state === 'stuck')
+      throw new RotorError('rollout.unhealthy', {
+        what: `${name} in cluster ${cluster.name} does not take the version that its twin runs well with: ${progress.detail}`,
+        hint: `Its clients are served by the twin meanwhile. Mend it, then resume the rotation.`,
+      });
+    if (progress.state === 'moving') return { notYet: `${name} takes the version too: ${progress.detail}` };
+    await this.#switch(call, cluster, undefined);
+    await this.#removeTwins(call, cluster, undefined);
+    return undefined;
+  }
+
+  async #toGreen(call: Call, cluster: Cluster, credential: Credential): Promise<ConsumerProof | NotYet> {
+    const slot = slotOf(credential.versionId);
+    const { namespace, secret } = this.#spec;
+    await assertDelivered(call, cluster, { namespace, name: secret }, credential.versionId);
+    const ref: ObjectRef = { ...this.#blueRef(), name: twinName(this.#spec.deployment, slot) };
+    const service = await this.#read(call, cluster, this.#serviceRef());
+    const blue = await this.#read(call, cluster, this.#blueRef());
+    if (service.spec?.selector?.[SLOT] === undefined) await this.#pinToBlue(call, cluster, blue);
+    await this.#removeTwins(call, cluster, slot);
+    const twin =
+      (await cluster.read(call, ref)) ??
+      (await cluster.create(call, twinOf(blue, slot, { [this.#annotation]: credential.versionId })));
+    const progress = progressOf(twin);
+    const name = `deployment ${ref.namespace}/${ref.name}`;
+    if (progress.state === 'stuck')
+      throw new RotorError('rollout.unhealthy', {
+        what: `${name} in cluster ${cluster.name}: ${progress.detail}; its clients are still served by ${this.#spec.deployment}`,
+        hint: `kubectl --context ${cluster.name} -n ${ref.namespace} describe deployment ${ref.name}`,
+      });
+    if (progress.state === 'moving') return { notYet: `${name}: ${progress.detail}` };
+    await this.#switch(call, cluster, slot);
+    const pods = await podsOn(call, cluster, twin, this.#annotation, credential.versionId);
+    const serving = await endpointPods(call, cluster, this.#serviceRef());
+    const others = serving?.filter((pod) => !pods.some(({ name: known }) => known === pod)) ?? [];
+    if (others.length > 0) return { notYet: `service ${this.#spec.service} still leads to pod ${others[0]}` };
+    return {
+      consumer: this.consumer,
+      healthy: true,
+      version: 'restarted',
+      detail: `service ${this.#spec.namespace}/${this.#spec.service} leads to ${ref.name}, whose ${pods.length} pods started with this version`,
+      pods,
+    };
+  }
+
+  /** The Deployment was never touched: its pods run what they ran. */
+  async #backToBlue(call: Call, cluster: Cluster, credential: Credential): Promise<ConsumerProof | NotYet> {
+    const blue = await this.#read(call, cluster, this.#blueRef());
+    const service = await this.#read(call, cluster, this.#serviceRef());
+    const { namespace, deployment, service: name } = this.#spec;
+    const progress = progressOf(blue);
+    if (service.spec?.selector?.[SLOT] !== undefined) {
+      if (service.spec.selector[SLOT] !== BLUE && progress.state !== 'done')
+        return {
+          notYet: `deployment ${namespace}/${deployment}: ${'detail' in progress ? progress.detail : ''}`,
+        };
+      await this.#label(call, cluster, blue);
+      await this.#switch(call, cluster, BLUE);
+    }
+    await this.#removeTwins(call, cluster, undefined);
+    await this.#switch(call, cluster, undefined);
+    const pods = await podsOn(call, cluster, blue, this.#annotation, credential.versionId);
+    return {
+      consumer: this.consumer,
+      healthy: true,
+      version: 'restarted',
+      detail: `service ${namespace}/${name} leads to ${deployment}, whose ${pods.length} pods were never touched`,
+      pods: pods.map((pod) => ({ ...pod, onVersion: true, by: 'untouched' as const })),
+    };
+  }
+
+  /** Before a twin with the same labels appears, the Service is told to lead to the pods that it leads to now, and no others. */
+  async #pinToBlue(call: Call, cluster: Cluster, blue: ClusterObject): Promise<void> {
+    await this.#label(call, cluster, blue);
+    await this.#switch(call, cluster, BLUE);
+  }
+
+  /** Labels of running pods may be changed without restarting them; their ReplicaSet doesn't select by this one. */
+  async #label(call: Call, cluster: Cluster, blue: ClusterObject): Promise<void> {
+    const { namespace } = this.#spec;
+    const pods = await cluster.list(call, podsIn(namespace), selectorOf(blue));
+    for (const pod of pods) {
+      const { name = '', labels = {} } = pod.metadata ?? {};
+      if (labels[SLOT] === undefined)
+        await cluster.mergePatch(
+          call,
+          { ...podsIn(namespace), name },
+          { metadata: { labels: { [SLOT]: BLUE } } },
+        );
+    }
+  }
+
+  /** @param slot undefined: the selector as it was before Rotor came */
+  async #switch(call: Call, cluster: Cluster, slot: string | undefined): Promise<void> {
+    const service = await this.#read(call, cluster, this.#serviceRef());
+    if (service.spec?.selector?.[SLOT] === slot) return;
+    const { resourceVersion } = service.metadata ?? {};
+    // The precondition: somebody who changes the selector in this moment must not be overwritten.
+    await cluster.mergePatch(call, this.#serviceRef(), {
+      metadata: { name: this.#spec.service, namespace: this.#spec.namespace, resourceVersion },
+      spec: { selector: { [SLOT]: slot ?? null } },
+    });
+  }
+
+  /** @param but the slot whose twin stays */
+  async #removeTwins(call: Call, cluster: Cluster, but: string | undefined): Promise<void> {
+    const ours = `${TWIN_OF}=${this.#spec.deployment.slice(0, 63)}${but ? `,${SLOT}!=${but}` : ''}`;
+    const { apiVersion, kind, namespace } = this.#blueRef();
+    for (const twin of await cluster.list(call, { apiVersion, kind, namespace }, ours))
+      await cluster.remove(call, { ...this.#blueRef(), name: twin.metadata?.name ?? '' });
+  }
+
+  #blueRef(): ObjectRef {
+    return workloadRef('Deployment', this.#spec.namespace, this.#spec.deployment);
+  }
+
+  #serviceRef(): ObjectRef {
+    return { apiVersion: 'v1', kind: 'Service', namespace: this.#spec.namespace, name: this.#spec.service };
+  }
+
+  async #read(call: Call, cluster: Cluster, ref: ObjectRef): Promise<ClusterObject> {
+    const found = await cluster.read(call, ref);
+    if (found) return found;
+    throw new RotorError('cluster.not-found', {
+      what: `consumer ${this.consumer}: there is no ${ref.kind.toLowerCase()} ${ref.namespace}/${ref.name} in cluster ${cluster.name}`,
+    });
+  }
+}
+
+function podsIn(namespace: string): ObjectRef {
+  return { apiVersion: 'v1', kind: 'Pod', namespace, name: '' };
+}
+
+/** A Service that selects other pods than the Deployment's would be switched away from its clients. */
+function mismatch(blue: ClusterObject, service: ClusterObject): string | undefined {
+  const selector: Readonly<Record<string, string>> = service.spec?.selector ?? {};
+  const labels: Readonly<Record<string, string>> = blue.spec?.template?.metadata?.labels ?? {};
+  const wanted = Object.entries(selector).filter(([name]) => name !== SLOT);
+  if (wanted.length === 0) return `service ${service.metadata?.name} selects no pods`;
+  const missing = wanted.find(([name, value]) => labels[name] !== value);
+  return (
+    missing && `service ${service.metadata?.name} selects ${missing.join('=')}, which its pods don't have`
+  );
+}
