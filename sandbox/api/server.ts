@@ -1,0 +1,107 @@
+import type { ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { stringify } from 'yaml';
+import { type Clock, systemClock } from '../../core/clock.ts';
+import { cryptoRandom, type Random } from '../../core/random.ts';
+import { bootstrap } from './bootstrap.ts';
+import { makeCertificates } from './certificates.ts';
+import { type Faults, noFaults } from './faults.ts';
+import { handle } from './handler.ts';
+import { Registry } from './registry.ts';
+import { Store } from './store.ts';
+import { Users } from './users.ts';
+import type { World } from './world.ts';
+
+export interface ApiServerOptions {
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** 0, the default, takes any free port. */
+  readonly port?: number;
+  /** How many changes watches can go back. */
+  readonly historySize?: number;
+  readonly bookmarkEveryMs?: number;
+  readonly faults?: Partial<Faults>;
+}
+
+/** A running stand-in for a cluster's API. */
+export interface SandboxApi {
+  readonly url: string;
+  readonly caCertificate: string;
+  /** May be replaced at any time; asked before each request that is authenticated. */
+  readonly faults: Faults;
+  /** A kubeconfig of the admin, or of a user made by `addUser` before. */
+  kubeconfig(user?: string): string;
+  /** Makes a user without any right, and returns its bearer token. */
+  addUser(name: string, groups?: readonly string[]): string;
+  /** Breaks the connection of every open watch. */
+  cutWatches(): void;
+  /** Forgets all past changes: watches from older versions get 410. */
+  forgetHistory(): void;
+  stop(): Promise<void>;
+}
+
+/** Starts an API server in this process, with nothing in it but what every cluster has. */
+export async function startApiServer(options: ApiServerOptions = {}): Promise<SandboxApi> {
+  const certificates = await makeCertificates();
+  const users = new Users();
+  const world: World = {
+    clock: options.clock ?? systemClock,
+    random: options.random ?? cryptoRandom,
+    store: new Store(options.historySize ?? 10_000),
+    registry: new Registry(),
+    users,
+  };
+  bootstrap(world);
+  const tokens = new Map([['admin', users.add('admin', ['system:masters'])]]);
+  const faults: Faults = { ...noFaults(), ...options.faults };
+  const watches = { bookmarkEveryMs: options.bookmarkEveryMs ?? 10_000, open: new Set<ServerResponse>() };
+
+  const { key, certificate } = certificates;
+  const server = createServer({ key, cert: certificate }, (request, response) => {
+    void handle({ world, faults, watches, url }, request, response);
+  });
+  // Watches are silent for as long as nothing changes.
+  server.requestTimeout = 0;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port ?? 0, '127.0.0.1', resolve);
+  });
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  return {
+    url,
+    caCertificate: certificates.caCertificate,
+    faults,
+    kubeconfig: (user = 'admin') => kubeconfig(url, certificates.caCertificate, user, tokens.get(user)),
+    addUser: (name, groups = []) => {
+      const token = users.add(name, groups);
+      tokens.set(name, token);
+      return token;
+    },
+    cutWatches: () => {
+      for (const response of watches.open) response.destroy();
+    },
+    forgetHistory: () => world.store.forget(),
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function kubeconfig(url: string, ca: string, user: string, token: string | undefined): string {
+  if (token === undefined) throw new Error(`no user ${user}: make it by addUser first`);
+  const name = 'sandbox';
+  return stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [
+      { name, cluster: { server: url, 'certificate-authority-data': Buffer.from(ca).toString('base64') } },
+    ],
+    users: [{ name: user, user: { token } }],
+    contexts: [{ name, context: { cluster: name, user } }],
+    'current-context': name,
+  });
+}

@@ -1,0 +1,4 @@
+import type { Strategy } from './strategy.ts';
+
+/** Kinds that run pods. */
+export const workloadStrategies: Readonly<Record<string, Strategy>> = {};
