@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import type { Call } from '../../core/call.ts';
 import { systemClock } from '../../core/clock.ts';
 import type { Credential } from '../../core/credential.ts';
@@ -9,6 +9,7 @@ import { Deadline } from '../../core/retry.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { noClusters } from '../../workers/kubernetes/cluster.ts';
+import { stopTestCluster } from '../setup/cluster.ts';
 import { deliveryScenarios } from './deliveries-scenarios.ts';
 
 const registered = deliveries({ clusters: noClusters }).map(({ kind }) => kind);
@@ -27,6 +28,8 @@ function version(versionId: string, length: number): Credential {
 
 const short = version('a', 40);
 const long = version('b', 300_000);
+
+afterAll(stopTestCluster);
 
 test('every registered delivery has a scenario here, and every scenario a delivery', () => {
   expect(Object.keys(deliveryScenarios).sort()).toEqual([...registered].sort());

@@ -6,15 +6,21 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import type { ErrorCode, ErrorKind } from '../../core/error-codes.ts';
 import { noneRollout } from '../../workers/rollouts/none/rollout.ts';
 import { reloadRollout } from '../../workers/rollouts/reload/rollout.ts';
 import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
+import { byRollingUpdate, byTwin } from './cluster-scenarios.ts';
 
 /** One real consumer: it takes what is delivered when it is reloaded, and can be broken. */
 export interface RolloutScenario {
   readonly session: RolloutSession;
   /** What `move` can prove of it; `nothing` when this rollout sees nothing. */
-  readonly proves: 'reported' | 'acknowledged' | 'nothing';
+  readonly proves: 'reported' | 'acknowledged' | 'restarted' | 'nothing';
+  /** How a consumer that can't be told is answered; `rollout.reload-failed` when absent. */
+  readonly refusedAs?: ErrorCode;
+  /** How it shows that another version is delivered; `rollout.unhealthy` when absent. */
+  readonly otherVersionAs?: { readonly code: ErrorCode; readonly kind: ErrorKind };
   deliver(versionId: string): Promise<void>;
   /** Which version it runs with. */
   running(): Promise<string>;
@@ -31,6 +37,8 @@ export const rolloutScenarios: Readonly<
   Record<string, Readonly<Record<string, () => Promise<RolloutScenario>>>>
 > = {
   reload: { http: overHttp, signal: bySignal, command: byCommand },
+  rolling: { deployment: byRollingUpdate },
+  blueGreen: { deployment: byTwin },
   none: { none: unseen },
 };
 

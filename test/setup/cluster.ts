@@ -1,42 +1,93 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { KubernetesObject } from '@kubernetes/client-node';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as client from '@kubernetes/client-node';
+import { silentLog } from '../../core/log.ts';
+import { IMAGES, startSandbox } from '../../sandbox/cluster.ts';
+import { startKubelet } from '../../sandbox/kubelet/start.ts';
 import { type Clusters, kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 
 export interface TestCluster {
+  readonly kubeconfig: string;
+  /** As a worker opens it. */
   readonly clusters: Clusters;
   /** What a person would do with kubectl, with all rights. */
   readonly api: client.KubernetesObjectApi;
   /** A namespace of its own. */
-  readonly namespace: string;
-  create(object: KubernetesObject & { readonly [field: string]: unknown }): Promise<void>;
+  namespace(): Promise<TestNamespace>;
+}
+
+export interface TestNamespace {
+  readonly name: string;
+  create(object: client.KubernetesObject & { readonly [field: string]: unknown }): Promise<void>;
   remove(): Promise<void>;
 }
 
-/** Kubeconfig of the cluster that `ROTOR_TEST_KUBECONFIG` names. */
-export function testKubeconfig(): string {
-  const file = process.env.ROTOR_TEST_KUBECONFIG;
-  return file ? readFileSync(file, 'utf8') : '';
-}
+let started: Promise<string> | undefined;
+const stops: (() => Promise<void>)[] = [];
 
-/** A namespace in the cluster of the tests, and the clusters as a worker opens them. */
-export async function freshNamespace(kubeconfig = testKubeconfig()): Promise<TestCluster> {
+/**
+ * The cluster of the tests: the sandbox, once per test file, or the one that `ROTOR_TEST_KUBECONFIG` names. A bare API
+ * server with its controllers gets the sandbox's node, which runs pods as processes of this machine.
+ */
+export async function testCluster(): Promise<TestCluster> {
+  started ??= start();
+  const kubeconfig = await started;
   const config = new client.KubeConfig();
   config.loadFromString(kubeconfig);
   const api = client.KubernetesObjectApi.makeApiClient(config);
-  const namespace = `rotor-${randomBytes(5).toString('hex')}`;
-  const itself = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } };
-  await api.create(itself);
   return {
+    kubeconfig,
     clusters: kubeconfigClusters((each) => each.loadFromString(kubeconfig)),
     api,
-    namespace,
-    create: async (object) => {
-      await api.create({ ...object, metadata: { namespace, ...object.metadata } });
-    },
-    remove: async () => {
-      await api.delete(itself);
+    namespace: async () => {
+      const name = `rotor-${randomBytes(5).toString('hex')}`;
+      const itself = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+      await api.create(itself);
+      return {
+        name,
+        create: async (object) => {
+          await api.create({ ...object, metadata: { namespace: name, ...object.metadata } });
+        },
+        remove: async () => {
+          await api.delete(itself);
+        },
+      };
     },
   };
+}
+
+/** For `afterAll` of every file that used it. */
+export async function stopTestCluster(): Promise<void> {
+  for (const stop of stops.splice(0).reverse()) await stop();
+  started = undefined;
+}
+
+async function start(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'rotor-cluster-'));
+  stops.push(() => rm(folder, { recursive: true, force: true }));
+  const given = process.env.ROTOR_TEST_KUBECONFIG;
+  if (!given) {
+    const sandbox = await startSandbox({ folder, log: silentLog });
+    stops.push(sandbox.stop);
+    return sandbox.kubeconfig;
+  }
+  const kubeconfig = readFileSync(given, 'utf8');
+  const config = new client.KubeConfig();
+  config.loadFromString(kubeconfig);
+  const nodes = await config.makeApiClient(client.CoreV1Api).listNode();
+  const real = nodes.items.filter(({ metadata }) => !metadata?.name?.startsWith('rotor-test-'));
+  if (real.length === 0) {
+    const nodeName = `rotor-test-${randomBytes(4).toString('hex')}`;
+    const node = await startKubelet(config, {
+      nodeName,
+      folder: join(folder, 'node'),
+      log: silentLog,
+      images: IMAGES,
+    });
+    stops.push(() => node.stop());
+  }
+  return kubeconfig;
 }

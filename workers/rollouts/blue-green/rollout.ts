@@ -90,7 +90,7 @@ class BlueGreenSession implements RolloutSession {
       });
     if (progress.state === 'moving') return { notYet: `${name} takes the version too: ${progress.detail}` };
     await this.#switch(call, cluster, undefined);
-    await this.#removeTwins(call, cluster, undefined);
+    await this.#removeTwins(call, cluster, []);
     return undefined;
   }
 
@@ -101,8 +101,10 @@ class BlueGreenSession implements RolloutSession {
     const ref: ObjectRef = { ...this.#blueRef(), name: twinName(this.#spec.deployment, slot) };
     const service = await this.#read(call, cluster, this.#serviceRef());
     const blue = await this.#read(call, cluster, this.#blueRef());
-    if (service.spec?.selector?.[SLOT] === undefined) await this.#pinToBlue(call, cluster, blue);
-    await this.#removeTwins(call, cluster, slot);
+    const serving: string | undefined = service.spec?.selector?.[SLOT];
+    if (serving === undefined) await this.#pinToBlue(call, cluster, blue);
+    // Twins of earlier attempts, but for the one whose pods serve now.
+    await this.#removeTwins(call, cluster, [slot, ...(serving ? [serving] : [])]);
     const twin =
       (await cluster.read(call, ref)) ??
       (await cluster.create(call, twinOf(blue, slot, { [this.#annotation]: credential.versionId })));
@@ -116,8 +118,8 @@ class BlueGreenSession implements RolloutSession {
     if (progress.state === 'moving') return { notYet: `${name}: ${progress.detail}` };
     await this.#switch(call, cluster, slot);
     const pods = await podsOn(call, cluster, twin, this.#annotation, credential.versionId);
-    const serving = await endpointPods(call, cluster, this.#serviceRef());
-    const others = serving?.filter((pod) => !pods.some(({ name: known }) => known === pod)) ?? [];
+    const reached = await endpointPods(call, cluster, this.#serviceRef());
+    const others = reached?.filter((pod) => !pods.some(({ name: known }) => known === pod)) ?? [];
     if (others.length > 0) return { notYet: `service ${this.#spec.service} still leads to pod ${others[0]}` };
     return {
       consumer: this.consumer,
@@ -142,7 +144,7 @@ class BlueGreenSession implements RolloutSession {
       await this.#label(call, cluster, blue);
       await this.#switch(call, cluster, BLUE);
     }
-    await this.#removeTwins(call, cluster, undefined);
+    await this.#removeTwins(call, cluster, []);
     await this.#switch(call, cluster, undefined);
     const pods = await podsOn(call, cluster, blue, this.#annotation, credential.versionId);
     return {
@@ -187,9 +189,9 @@ class BlueGreenSession implements RolloutSession {
     });
   }
 
-  /** @param but the slot whose twin stays */
-  async #removeTwins(call: Call, cluster: Cluster, but: string | undefined): Promise<void> {
-    const ours = `${TWIN_OF}=${this.#spec.deployment.slice(0, 63)}${but ? `,${SLOT}!=${but}` : ''}`;
+  /** @param but slots whose twins stay */
+  async #removeTwins(call: Call, cluster: Cluster, but: readonly string[]): Promise<void> {
+    const ours = `${TWIN_OF}=${this.#spec.deployment.slice(0, 63)}${but.length > 0 ? `,${SLOT} notin (${but.join(',')})` : ''}`;
     const { apiVersion, kind, namespace } = this.#blueRef();
     for (const twin of await cluster.list(call, { apiVersion, kind, namespace }, ours))
       await cluster.remove(call, { ...this.#blueRef(), name: twin.metadata?.name ?? '' });
