@@ -1,5 +1,6 @@
 import { coreStrategies } from './core-strategies.ts';
 import type { JsonObject, KubeObject } from './json.ts';
+import { otherStrategies } from './other-strategies.ts';
 import type { ResourceType } from './resources.ts';
 import type { Cause } from './status.ts';
 import { workloadStrategies } from './workload-strategies.ts';
@@ -17,7 +18,11 @@ export interface Strategy {
   readonly validateUpdate?: (object: JsonObject, before: KubeObject) => Cause[];
 }
 
-const STRATEGIES: Readonly<Record<string, Strategy>> = { ...coreStrategies, ...workloadStrategies };
+const STRATEGIES: Readonly<Record<string, Strategy>> = {
+  ...coreStrategies,
+  ...otherStrategies,
+  ...workloadStrategies,
+};
 
 const NONE: Strategy = {};
 
