@@ -8,7 +8,7 @@ import { checkPatchType } from './patching.ts';
 import { attributesOf, authorize } from './rbac.ts';
 import { type ApiRequest, readRequest } from './request.ts';
 import { type Answer, answerResource } from './resource-requests.ts';
-import { ApiError, noSuchPath, unauthorized } from './status.ts';
+import { ApiError, unauthorized } from './status.ts';
 import type { WatchSettings } from './watching.ts';
 import type { World } from './world.ts';
 
@@ -96,7 +96,6 @@ function nonResource(serving: Serving, request: ApiRequest): JsonObject | undefi
   if (path === '/openapi/v2' && !(request.headers.accept ?? '').includes('protobuf')) found = openapiV2();
   if (path === '/openapi/v3') found = openapiIndex(registry);
   if (path.startsWith('/openapi/v3/')) found = openapiDocument(registry, path.slice('/openapi/v3/'.length));
-  if (!found && parts[0] === 'apis' && parts.length > 3) throw noSuchPath();
   return found;
 }
 

@@ -127,10 +127,22 @@ export function trackUpdate(
   const fields = without(addAll(held, changed), removed);
   // The root is no field.
   fields.member = false;
-  return withManagers(after, [...others, { ...own, time: timestamp(world), fields }]);
+  // The scale subresource leaves the time out, as the real server does.
+  const time = subresource === 'scale' ? undefined : timestamp(world);
+  return withManagers(after, [...others, { ...own, time, fields }]);
 }
 
-const ALWAYS_THERE = ['metadata', 'spec', 'strategy', 'updateStrategy', 'template', 'jobTemplate'];
+const ALWAYS_THERE = [
+  'metadata',
+  'spec',
+  'names',
+  'status',
+  'acceptedNames',
+  'strategy',
+  'updateStrategy',
+  'template',
+  'jobTemplate',
+];
 
 /** What even an empty object of a built-in type has: parts that a creation therefore doesn't add. */
 function skeleton(object: JsonObject, custom: boolean): JsonObject {

@@ -3,17 +3,16 @@ import { allowedBy, reviewedAttributes } from './rbac.ts';
 import type { Sent } from './resource-requests.ts';
 import { groupVersionOf, type ResourceType } from './resources.ts';
 import type { User } from './users.ts';
-import { timestamp, type World } from './world.ts';
+import type { World } from './world.ts';
 
 /** Answers a TokenReview, SubjectAccessReview or SelfSubjectAccessReview. @throws ApiError */
 export function review(world: World, type: ResourceType, sent: Sent): JsonObject {
   const body = sent.object();
   const spec = objectAt(body, 'spec');
-  const metadata = { creationTimestamp: timestamp(world) };
   const answer = (status: JsonObject) => ({
     kind: type.kind,
     apiVersion: groupVersionOf(type),
-    metadata: { ...objectAt(body, 'metadata'), ...metadata },
+    metadata: objectAt(body, 'metadata'),
     spec,
     status,
   });
@@ -33,7 +32,7 @@ function subjectOf(spec: JsonObject): User {
 
 function tokenStatus(world: World, token: string): JsonObject {
   const user = world.users.ofToken(token);
-  if (!user) return { user: {}, error: '[invalid bearer token, token lookup failed]' };
+  if (!user) return { user: {}, error: 'invalid bearer token' };
   const { name, uid, groups } = user;
   return {
     authenticated: true,

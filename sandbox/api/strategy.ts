@@ -1,4 +1,5 @@
 import { coreStrategies } from './core-strategies.ts';
+import { definitionStrategy } from './definitions.ts';
 import type { JsonObject, KubeObject } from './json.ts';
 import { otherStrategies } from './other-strategies.ts';
 import type { ResourceType } from './resources.ts';
@@ -22,6 +23,7 @@ const STRATEGIES: Readonly<Record<string, Strategy>> = {
   ...coreStrategies,
   ...otherStrategies,
   ...workloadStrategies,
+  'apiextensions.k8s.io/CustomResourceDefinition': definitionStrategy,
 };
 
 const NONE: Strategy = {};

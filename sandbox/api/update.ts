@@ -82,7 +82,7 @@ function checkPreconditions(type: ResourceType, before: KubeObject, sent: KubeOb
   const uid = textAt(sent, 'metadata', 'uid') ?? '';
   const { name } = before.metadata;
   if (version === '' && (type.custom || type.kind === 'Lease')) {
-    throw invalid(type, name, [
+    throw invalid({ group: type.group, kind: type.custom ? type.plural : type.kind }, name, [
       invalidValue('metadata.resourceVersion', 0, 'must be specified for an update'),
     ]);
   }
