@@ -6,6 +6,7 @@ import { addressed, generatedName } from './metadata.ts';
 import type { ResourceType } from './resources.ts';
 import { ApiError, alreadyExists, type Cause, invalid, notFound } from './status.ts';
 import { strategyOf } from './strategy.ts';
+import { tidy } from './tidy.ts';
 import { validateMetadata } from './validate-metadata.ts';
 import { timestamp, type World } from './world.ts';
 
@@ -44,6 +45,7 @@ export function createObject(
   if (type.custom) causes.push(...prepareCustom(type.custom, object, undefined));
   strategy.created?.(object, world);
   strategy.defaults?.(object);
+  if (!type.custom) tidy(object);
   causes.push(...(strategy.validate?.(object) ?? []));
   if (causes.length > 0) throw invalid(type, metadata.name ?? '', causes);
   if (world.store.get(type.storage, namespace, metadata.name)) throw alreadyExists(type, metadata.name);

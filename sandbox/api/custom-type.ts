@@ -5,7 +5,6 @@ export interface CustomType {
   /** The structural schema, or undefined where the version has none. */
   readonly schema: JsonObject;
   readonly columns: readonly JsonObject[];
-  readonly statusSubresource: boolean;
   /** JSON paths of the scale subresource, where there is one. */
   readonly scale: JsonObject | undefined;
 }

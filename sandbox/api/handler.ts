@@ -4,9 +4,11 @@ import { coreVersions, groupList, oneGroup, resourceList, versionInfo } from './
 import { type Faults, faultRequest, play } from './faults.ts';
 import type { JsonObject } from './json.ts';
 import { openapiDocument, openapiIndex, openapiV2 } from './openapi.ts';
+import { checkPatchType } from './patching.ts';
+import { attributesOf, authorize } from './rbac.ts';
 import { type ApiRequest, readRequest } from './request.ts';
 import { type Answer, answerResource } from './resource-requests.ts';
-import { ApiError, noSuchPath, unauthorized } from './status.ts';
+import { ApiError, unauthorized } from './status.ts';
 import type { WatchSettings } from './watching.ts';
 import type { World } from './world.ts';
 
@@ -52,7 +54,14 @@ async function answered(
   const request = readRequest(message, world.registry);
   const seen = faultRequest(request, user.name);
   if (play(faults.before(seen), response)) return undefined;
-  if (!request.target) return { code: 200, body: nonResource(serving, request) };
+  authorize(world, attributesOf(request, user));
+  if (!request.target) {
+    const found = nonResource(serving, request);
+    if (found) return { code: 200, body: found };
+    response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('404 page not found\n');
+    return undefined;
+  }
+  if (request.verb === 'patch') checkPatchType(request.target, mediaType(message));
   const body = ['GET', 'HEAD'].includes(request.method) ? undefined : await readBody(message);
   const answer = answerResource(serving, request, {
     user,
@@ -65,7 +74,7 @@ async function answered(
   return answer;
 }
 
-function nonResource(serving: Serving, request: ApiRequest): JsonObject {
+function nonResource(serving: Serving, request: ApiRequest): JsonObject | undefined {
   const { registry } = serving.world;
   const { path } = request;
   const parts = path.split('/').filter((part) => part !== '');
@@ -87,7 +96,6 @@ function nonResource(serving: Serving, request: ApiRequest): JsonObject {
   if (path === '/openapi/v2' && !(request.headers.accept ?? '').includes('protobuf')) found = openapiV2();
   if (path === '/openapi/v3') found = openapiIndex(registry);
   if (path.startsWith('/openapi/v3/')) found = openapiDocument(registry, path.slice('/openapi/v3/'.length));
-  if (!found) throw noSuchPath();
   return found;
 }
 

@@ -1,7 +1,7 @@
 import { type JsonObject, type KubeObject, textAt } from './json.ts';
 import type { ApiRequest, Target } from './request.ts';
 import { fieldSelector, labelSelector, type Predicate } from './selectors.ts';
-import { ApiError, badRequest, expired, invalid, invalidValue } from './status.ts';
+import { ApiError, badRequest, expired } from './status.ts';
 import type { World } from './world.ts';
 
 /** Both selectors of a request as one predicate. @throws ApiError 400 */
@@ -67,16 +67,17 @@ function checkVersion(world: World, query: URLSearchParams): void {
 
 /** The 504 for a version from the future. */
 export function tooLarge(wanted: number, current: number): ApiError {
-  return new ApiError(504, 'Timeout', `Too large resource version: ${wanted}, current: ${current}`, {
+  return new ApiError(504, 'Timeout', `Timeout: Too large resource version: ${wanted}, current: ${current}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     retryAfterSeconds: 1,
   });
 }
 
 export function badVersion(text: string): ApiError {
-  return invalid({ group: '', kind: 'ListOptions' }, '', [
-    invalidValue('resourceVersion', text, 'strconv.ParseUint: parsing: invalid syntax'),
-  ]);
+  const parsing = `strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`;
+  return badRequest(
+    `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: ${parsing}`,
+  );
 }
 
 const keyOf = (object: KubeObject) => `${object.metadata.namespace ?? ''}/${object.metadata.name}`;
@@ -91,7 +92,7 @@ function readContinue(world: World, text: string): Continue {
   try {
     parsed = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
   } catch {
-    throw badRequest('continue key is not valid');
+    throw badRequest('invalid continue token: continue key is not valid');
   }
   const version = Number(parsed.rv);
   const after = textAt(parsed, 'start') ?? '';

@@ -25,7 +25,7 @@ export function addressed(
   const { kind = type.kind, apiVersion = groupVersionOf(type) } = body;
   if (kind !== type.kind || apiVersion !== groupVersionOf(type)) {
     throw badRequest(
-      `${String(kind)} in version "${versionName(String(apiVersion))}" cannot be handled as a ${type.kind}: expected ${groupVersionOf(type)}/${type.kind}`,
+      `${String(kind)} in version "${versionName(String(apiVersion))}" cannot be handled as a ${type.kind}: unknown conversion`,
     );
   }
   const metadata: JsonObject = { ...objectAt(body, 'metadata') };

@@ -1,10 +1,13 @@
 import { applyPatch, type Operation } from 'rfc6902';
-import { toVersion } from './convert.ts';
+import { applyConfiguration, checkApplyRequest } from './apply.ts';
+import { toStored, toVersion } from './convert.ts';
 import type { WriteOptions } from './create.ts';
 import { isObject, type Json, type JsonObject, type KubeObject } from './json.ts';
 import { mergePatch } from './merge-patch.ts';
-import type { ApiRequest, Target } from './request.ts';
+import { addressed } from './metadata.ts';
+import { type ApiRequest, isTrue, type Target } from './request.ts';
 import type { Sent } from './resource-requests.ts';
+import { scaleOf, withScale } from './scale.ts';
 import { ApiError, badRequest, notFound } from './status.ts';
 import { strategicMerge } from './strategic-merge.ts';
 import { updateObject } from './update.ts';
@@ -15,43 +18,51 @@ const TYPES = [
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',
   'application/apply-patch+yaml',
-  'application/apply-patch+cbor',
 ];
 
 /** Applies a patch of any kind. @throws ApiError */
 export function patchObject(
   world: World,
   target: Target,
-  _request: ApiRequest,
+  request: ApiRequest,
   sent: Sent,
   options: WriteOptions,
 ): { object: KubeObject; created: boolean } {
   const { type, namespace, name } = target;
   const before = world.store.get(type.storage, namespace, name);
+  if (sent.mediaType === 'application/apply-patch+yaml') {
+    const configuration = sent.object();
+    checkApplyRequest(request.query, configuration);
+    const stored = toStored(type, addressed(type, namespace, name, configuration));
+    return applyConfiguration(world, target, before, stored, isTrue(request.query.get('force')), options);
+  }
   if (!before) throw notFound(type, name);
+  if (options.subresource === 'scale') {
+    const scale = patched(structuredClone(scaleOf(type, before)) as KubeObject, sent);
+    const scaled = withScale(type, toVersion(type, before), scale);
+    return { object: updateObject(world, type, namespace, name, scaled, options), created: false };
+  }
   const current = structuredClone(toVersion(type, before));
-  const next = patched(target, current, sent);
+  const next = patched(current, sent);
   return { object: updateObject(world, type, namespace, name, next, options), created: false };
 }
 
-function patched(target: Target, current: KubeObject, sent: Sent): JsonObject {
-  const { type } = target;
-  switch (sent.mediaType) {
-    case 'application/json-patch+json':
-      return jsonPatch(current, sent.body);
-    case 'application/merge-patch+json':
-      return mergePatch(current, sent.object()) as JsonObject;
-    case 'application/strategic-merge-patch+json':
-      if (type.custom) throw unsupportedPatch(TYPES.filter((name) => !name.includes('strategic')));
-      return strategicMerge(current, sent.object());
-    default:
-      throw unsupportedPatch(type.custom ? TYPES.filter((name) => !name.includes('strategic')) : TYPES);
-  }
+function patched(current: KubeObject, sent: Sent): JsonObject {
+  if (sent.mediaType === 'application/json-patch+json') return jsonPatch(current, sent.body);
+  const patch = sent.object();
+  if (sent.mediaType === 'application/merge-patch+json') return mergePatch(current, patch) as JsonObject;
+  return strategicMerge(current, patch);
 }
 
-function unsupportedPatch(allowed: readonly string[]): ApiError {
+/** Refuses a patch of a form that the resource doesn't take. @throws ApiError 415 */
+export function checkPatchType(target: Target, mediaType: string): void {
+  // Objects of CRDs have no types that would name merge keys.
+  const allowed = target.type.custom ? TYPES.filter((name) => !name.includes('strategic')) : TYPES;
+  if (allowed.includes(mediaType)) return;
+  if (!TYPES.includes(mediaType))
+    throw new ApiError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
   const message = `the body of the request was in an unknown format - accepted media types include: ${allowed.join(', ')}`;
-  return new ApiError(415, 'UnsupportedMediaType', message);
+  throw new ApiError(415, 'UnsupportedMediaType', message);
 }
 
 function jsonPatch(current: KubeObject, body: Json | undefined): JsonObject {

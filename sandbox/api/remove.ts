@@ -70,13 +70,15 @@ export function removeObject(
 
 function checkPreconditions(type: ResourceType, before: KubeObject, options: DeleteOptions): void {
   const { uid, resourceVersion, name } = before.metadata;
+  // Here, and only here, the real server names the kind.
+  const named = { group: type.group, plural: type.kind };
   if (options.uid !== undefined && options.uid !== uid) {
     const why = `the UID in the precondition (${options.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`;
-    throw conflict(type, name, why);
+    throw conflict(named, name, why);
   }
   if (options.resourceVersion !== undefined && options.resourceVersion !== resourceVersion) {
     const why = `the ResourceVersion in the precondition (${options.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`;
-    throw conflict(type, name, why);
+    throw conflict(named, name, why);
   }
 }
 

@@ -63,6 +63,8 @@ function targetOf(path: string, registry: Registry): Target | 'unknown' | undefi
     if (type?.namespaced) return below(type, second, more);
     if (group !== '') return 'unknown';
   }
+  // Under a group version that isn't served nothing is known, not even as a resource.
+  if (!registry.all().some((type) => type.group === group && type.version === version)) return undefined;
   const type = registry.find(group, version, first);
   if (!type) return 'unknown';
   return below(type, '', rest.slice(1));

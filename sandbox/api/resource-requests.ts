@@ -1,12 +1,16 @@
 import type { ServerResponse } from 'node:http';
+import { toVersion } from './convert.ts';
 import { createObject, type WriteOptions } from './create.ts';
+import { evict } from './eviction.ts';
 import type { Json, JsonObject, KubeObject } from './json.ts';
 import { listPage, selection } from './listing.ts';
 import { patchObject } from './patching.ts';
 import { deletedStatus, readDeleteOptions, removeObject } from './remove.ts';
 import { acceptedForm, type RenderRequest, renderList, renderObject } from './render.ts';
 import { type ApiRequest, isTrue, type Target } from './request.ts';
-import { badRequest, methodNotAllowed, notFound } from './status.ts';
+import { review } from './reviews.ts';
+import { scaleOf, withScale } from './scale.ts';
+import { invalid, methodNotAllowed, notFound, unsupported } from './status.ts';
 import { updateObject } from './update.ts';
 import type { User } from './users.ts';
 import { startWatch, type WatchSettings } from './watching.ts';
@@ -36,6 +40,7 @@ export function answerResource(serving: Serving, request: ApiRequest, sent: Sent
   const { world } = serving;
   const { target, verb, query } = request;
   if (!target) throw methodNotAllowed();
+  if (target.type.review && verb !== 'create') throw methodNotAllowed();
   const { type, namespace, name, subresource } = target;
   if (type.namespaced && namespace === '' && !['list', 'watch', 'deletecollection'].includes(verb)) {
     throw methodNotAllowed();
@@ -46,59 +51,67 @@ export function answerResource(serving: Serving, request: ApiRequest, sent: Sent
     form: acceptedForm(request.headers.accept),
     include: query.get('includeObject') ?? 'Metadata',
   };
-  const shown = (code: number, object: KubeObject): Answer => ({ code, body: renderObject(asked, object) });
+  const shown = (code: number, object: KubeObject): Answer => ({
+    code,
+    body: subresource === 'scale' ? scaleOf(type, object) : renderObject(asked, object),
+  });
   // A watch of one object may be asked for by its own path.
   if (verb === 'get' && isTrue(query.get('watch'))) return watch(serving, request, target, sent, asked);
+  const found = () => {
+    const object = world.store.get(type.storage, namespace, name);
+    if (!object) throw notFound(type, name);
+    return object;
+  };
+  if (['update', 'patch'].includes(verb) && name === '') throw methodNotAllowed();
   switch (verb) {
-    case 'get': {
-      const found = world.store.get(type.storage, namespace, name);
-      if (!found) throw notFound(type, name);
-      return shown(200, found);
-    }
+    case 'get':
+      return shown(200, found());
     case 'list':
       return { code: 200, body: renderList(asked, listPage(world, target, request)) };
     case 'watch':
       return watch(serving, request, target, sent, asked);
     case 'create':
-      if (name !== '') throw methodNotAllowed();
-      return shown(
-        201,
-        createObject(world, type, namespace, sent.object(), writeOptions(request, subresource)),
-      );
-    case 'update':
-      if (name === '') throw methodNotAllowed();
-      return shown(
-        200,
-        updateObject(world, type, namespace, name, sent.object(), writeOptions(request, subresource)),
-      );
+      return create(world, target, request, sent, shown);
+    case 'update': {
+      const body =
+        subresource === 'scale' ? withScale(type, toVersion(type, found()), sent.object()) : sent.object();
+      const options = writeOptions(request, subresource);
+      return shown(200, updateObject(world, type, namespace, name, body, options));
+    }
     case 'patch': {
-      if (name === '') throw methodNotAllowed();
-      const { object, created } = patchObject(
-        world,
-        target,
-        request,
-        sent,
-        writeOptions(request, subresource),
-      );
+      const options = writeOptions(request, subresource);
+      const { object, created } = patchObject(world, target, request, sent, options);
       return shown(created ? 201 : 200, object);
     }
     case 'delete': {
-      const { object, gone } = removeObject(
-        world,
-        type,
-        namespace,
-        name,
-        readDeleteOptions(sent.body, query),
-      );
-      return gone && type.kind !== 'Pod'
-        ? { code: 200, body: deletedStatus(type, object) }
-        : shown(200, object);
+      const options = readDeleteOptions(sent.body, query);
+      const { object, gone } = removeObject(world, type, namespace, name, options);
+      const told = !gone || RETURNED.has(type.kind);
+      return told ? shown(200, object) : { code: 200, body: deletedStatus(type, object) };
     }
     case 'deletecollection':
       return removeAll(world, request, target, sent, asked);
     default:
       throw methodNotAllowed();
   }
+}
+
+/** Kinds whose deletion answers with the object that is gone. */
+const RETURNED = new Set(['Pod', 'Service', 'ServiceAccount']);
+
+function create(
+  world: World,
+  target: Target,
+  request: ApiRequest,
+  sent: Sent,
+  shown: (code: number, object: KubeObject) => Answer,
+): Answer {
+  const { type, namespace, name, subresource } = target;
+  if (type.review) return { code: 201, body: review(world, type, sent) };
+  if (subresource === 'eviction') return { code: 201, body: evict(world, target, sent.object()) };
+  if (name !== '') throw methodNotAllowed();
+  const options = writeOptions(request, subresource);
+  return shown(201, createObject(world, type, namespace, sent.object(), options));
 }
 
 function watch(
@@ -131,13 +144,13 @@ function removeAll(
   return { code: 200, body: renderList(asked, { items, metadata }) };
 }
 
-/** @throws ApiError 400 for a `dryRun` that isn't `All` */
+/** @throws ApiError 422 for a `dryRun` that isn't `All` */
 function writeOptions(request: ApiRequest, subresource: string): WriteOptions {
   const dryRun = request.query.get('dryRun');
   if (dryRun !== null && dryRun !== '' && dryRun !== 'All') {
-    throw badRequest(
-      `Invalid value: "${dryRun}": dryRun: Unsupported value: "${dryRun}": supported values: "All"`,
-    );
+    const kind =
+      { create: 'CreateOptions', update: 'UpdateOptions', patch: 'PatchOptions' }[request.verb] ?? '';
+    throw invalid({ group: 'meta.k8s.io', kind }, '', [unsupported('dryRun', [dryRun], ['All'])]);
   }
   const agent = request.headers['user-agent'] ?? '';
   const manager = request.query.get('fieldManager') ?? (agent.split('/')[0] || 'unknown');

@@ -43,7 +43,9 @@ function labelTerm(term: string): LabelTest {
     return (labels) => labels[key] === undefined;
   }
   if (/^[\w./-]+$/.test(term)) return (labels) => labels[term] !== undefined;
-  throw badRequest(`unable to parse requirement: found '${term}', expected: identifier`);
+  const [first, second = ''] = term.split(/\s+/);
+  const after = /^[\w./-]+$/.test(first ?? '') ? 'in, notin, =, ==, !=, gt, lt' : 'identifier';
+  throw badRequest(`unable to parse requirement: found '${second || first}', expected: ${after}`);
 }
 
 /** A LabelSelector object (`matchLabels`, `matchExpressions`) as a predicate on labels. */

@@ -6,6 +6,8 @@ import { type Clock, systemClock } from '../../core/clock.ts';
 import { cryptoRandom, type Random } from '../../core/random.ts';
 import { bootstrap } from './bootstrap.ts';
 import { makeCertificates } from './certificates.ts';
+import { startCollector } from './collector.ts';
+import { followDefinitions } from './definitions.ts';
 import { type Faults, noFaults } from './faults.ts';
 import { handle } from './handler.ts';
 import { Registry } from './registry.ts';
@@ -52,6 +54,8 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Sa
     registry: new Registry(),
     users,
   };
+  followDefinitions(world);
+  startCollector(world);
   bootstrap(world);
   const tokens = new Map([['admin', users.add('admin', ['system:masters'])]]);
   const faults: Faults = { ...noFaults(), ...options.faults };

@@ -1,5 +1,7 @@
 import { coreStrategies } from './core-strategies.ts';
+import { definitionStrategy } from './definitions.ts';
 import type { JsonObject, KubeObject } from './json.ts';
+import { otherStrategies } from './other-strategies.ts';
 import type { ResourceType } from './resources.ts';
 import type { Cause } from './status.ts';
 import { workloadStrategies } from './workload-strategies.ts';
@@ -17,7 +19,12 @@ export interface Strategy {
   readonly validateUpdate?: (object: JsonObject, before: KubeObject) => Cause[];
 }
 
-const STRATEGIES: Readonly<Record<string, Strategy>> = { ...coreStrategies, ...workloadStrategies };
+const STRATEGIES: Readonly<Record<string, Strategy>> = {
+  ...coreStrategies,
+  ...otherStrategies,
+  ...workloadStrategies,
+  'apiextensions.k8s.io/CustomResourceDefinition': definitionStrategy,
+};
 
 const NONE: Strategy = {};
 

@@ -1,5 +1,7 @@
+import { ageText } from './age.ts';
+import { builtInColumns, customColumns } from './columns.ts';
 import { metadataOnly } from './convert.ts';
-import { type JsonObject, type KubeObject, textAt } from './json.ts';
+import type { Json, JsonObject, KubeObject } from './json.ts';
 import type { RenderRequest } from './render.ts';
 
 /** Objects as a Table, which is what kubectl asks for to print. */
@@ -9,22 +11,26 @@ export function tableOf(
   metadata: JsonObject,
   headers: boolean,
 ): JsonObject {
-  const columns = [column('Name', 'string', 'name'), column('Created At', 'date')];
+  const { type, world, include } = asked;
+  const columns = type.custom ? customColumns(type.custom.columns) : builtInColumns(type.group, type.kind);
+  const age = (time: Json | undefined) =>
+    typeof time === 'string' ? ageText(world.clock.now().getTime() - Date.parse(time)) : '<unknown>';
   const rows = objects.map((object) => ({
-    cells: [object.metadata.name, textAt(object, 'metadata', 'creationTimestamp') ?? null],
-    ...(asked.include === 'None'
-      ? {}
-      : { object: asked.include === 'Object' ? object : metadataOnly(object) }),
+    cells: columns.map((column) => column.cell(object, age)),
+    ...(include === 'None' ? {} : { object: include === 'Object' ? object : metadataOnly(object) }),
+  }));
+  const definitions = columns.map(({ name, type, format, priority }) => ({
+    name,
+    type,
+    format,
+    description: name,
+    priority,
   }));
   return {
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
     metadata,
-    columnDefinitions: headers ? columns : [],
+    columnDefinitions: headers ? definitions : [],
     rows,
   };
-}
-
-function column(name: string, type: string, format = ''): JsonObject {
-  return { name, type, format, description: name, priority: 0 };
 }

@@ -1,12 +1,13 @@
 import { toStored } from './convert.ts';
 import type { WriteOptions } from './create.ts';
 import { prepareCustom } from './custom-objects.ts';
-import { type JsonObject, type KubeObject, listAt, same, textAt } from './json.ts';
+import { type JsonObject, type KubeObject, listAt, objectAt, same, textAt } from './json.ts';
 import { trackUpdate } from './managed-fields.ts';
 import { addressed, withoutBookkeeping } from './metadata.ts';
 import type { ResourceType } from './resources.ts';
 import { type Cause, conflict, forbiddenField, invalid, invalidValue, notFound, STALE } from './status.ts';
 import { strategyOf } from './strategy.ts';
+import { tidy } from './tidy.ts';
 import { validateMetadata } from './validate-metadata.ts';
 import type { World } from './world.ts';
 
@@ -44,15 +45,18 @@ export function updateObject(
   if (type.custom) causes.push(...prepareCustom(type.custom, object, before));
   if (options.subresource === '') strategy.updated?.(object, before);
   strategy.defaults?.(object);
+  if (!type.custom) tidy(object);
   if (options.subresource !== 'status') {
-    causes.push(...(strategy.validateUpdate?.(object, before) ?? []));
     causes.push(...(strategy.validate?.(object) ?? []));
+    causes.push(...(strategy.validateUpdate?.(object, before) ?? []));
   }
   if (causes.length > 0) throw invalid(type, name, causes);
   if (type.generation && options.subresource !== 'status') {
     const ignoreStatus = type.subresources.includes('status');
     const changed = !same(withoutBookkeeping(before, ignoreStatus), withoutBookkeeping(object, ignoreStatus));
-    if (changed) object.metadata.generation = Number(before.metadata.generation ?? 0) + 1;
+    // Annotations of a Deployment count, since controllers copy them to its ReplicaSets.
+    const annotated = type.kind === 'Deployment' && !same(annotationsOf(before), annotationsOf(object));
+    if (changed || annotated) object.metadata.generation = Number(before.metadata.generation ?? 0) + 1;
   }
   const managed = options.manage
     ? options.manage(before, object)
@@ -60,6 +64,10 @@ export function updateObject(
   if (unchanged(before, managed)) return before;
   if (options.dryRun) return managed;
   return isDone(managed) ? world.store.remove(type.storage, managed) : world.store.put(type.storage, managed);
+}
+
+function annotationsOf(object: KubeObject): JsonObject {
+  return objectAt(object, 'metadata', 'annotations');
 }
 
 /** Whether a marked object has nothing left that holds it: its last finalizer went with this write. */
@@ -74,12 +82,13 @@ function checkPreconditions(type: ResourceType, before: KubeObject, sent: KubeOb
   const uid = textAt(sent, 'metadata', 'uid') ?? '';
   const { name } = before.metadata;
   if (version === '' && (type.custom || type.kind === 'Lease')) {
-    throw invalid(type, name, [
+    throw invalid({ group: type.group, kind: type.custom ? type.plural : type.kind }, name, [
       invalidValue('metadata.resourceVersion', 0, 'must be specified for an update'),
     ]);
   }
   if (uid !== '' && uid !== before.metadata.uid) {
-    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata.uid}`;
+    const key = ['/registry', type.plural, before.metadata.namespace, name].filter(Boolean).join('/');
+    const why = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${before.metadata.uid}`;
     throw conflict(type, name, why);
   }
   if (version !== '' && version !== before.metadata.resourceVersion) throw conflict(type, name, STALE);

@@ -2,13 +2,13 @@ import { type KubeObject, objectAt, objectsAt, textAt, textsAt } from './json.ts
 import type { ResourceType } from './resources.ts';
 import { type Cause, invalidValue, required } from './status.ts';
 
-const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+export const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const NAME_PART = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/;
 
 const SUBDOMAIN_RULE =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const LABEL_RULE =
+export const DNS_LABEL_RULE =
   "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const VALUE_RULE =
   "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
@@ -25,7 +25,7 @@ export function nameCauses(type: ResourceType, name: string, field = 'metadata.n
   if (type.kind === 'Namespace' || (type.kind === 'Service' && type.group === '')) {
     return [
       ...tooLong(field, name, 63),
-      ...(LABEL.test(name) ? [] : [invalidValue(field, name, LABEL_RULE)]),
+      ...(DNS_LABEL.test(name) ? [] : [invalidValue(field, name, DNS_LABEL_RULE)]),
     ];
   }
   return [

@@ -96,7 +96,12 @@ function requestWith(caData: string | undefined) {
         authorization: `Bearer ${options.token}`,
         accept: options.accept ?? 'application/json',
         'user-agent': 'rotor-test/1',
-        ...(body === undefined ? {} : { 'content-type': options.type ?? 'application/json' }),
+        ...(body === undefined
+          ? {}
+          : {
+              'content-type': options.type ?? 'application/json',
+              'content-length': String(Buffer.byteLength(body)),
+            }),
       };
       const sent = request(
         url,
