@@ -9,6 +9,9 @@ import { WorkQueue } from './client/work-queue.ts';
 import type { Cluster, Controller } from './controller.ts';
 import { daemonSetController } from './daemon-set.ts';
 import { deploymentController } from './deployment.ts';
+import { disruptionBudgetController } from './disruption-budget.ts';
+import { endpointsController } from './endpoints.ts';
+import { jobController } from './job.ts';
 import { replicaSetController } from './replica-set.ts';
 import { statefulSetController } from './stateful-set.ts';
 
@@ -59,6 +62,9 @@ export async function startControllers(
     replicaSetController(cluster),
     statefulSetController(cluster),
     daemonSetController(cluster),
+    jobController(cluster),
+    endpointsController(cluster),
+    disruptionBudgetController(cluster),
   ];
   const queues = controllers.map((controller) => run(controller, cluster, signal));
   return {

@@ -36,7 +36,16 @@ export const noCluster =
     : "no ROTOR_TEST_KUBECONFIG is set, and the sandbox's own API server isn't there";
 
 /** Whether the cluster brings its own controllers, so that only the node is tested. */
-const foreignControllers = process.env.ROTOR_TEST_FOREIGN_CONTROLLERS === '1';
+export const foreignControllers = process.env.ROTOR_TEST_FOREIGN_CONTROLLERS === '1';
+
+/** Address of the pods. A real API server lists no loopback addresses behind a Service. */
+const podAddress = process.env.ROTOR_TEST_POD_ADDRESS ?? '127.0.0.1';
+
+/** Why Services can't be tested here; undefined when they can. */
+export const noServices =
+  process.env.ROTOR_TEST_KUBECONFIG && podAddress === '127.0.0.1'
+    ? 'a real API server wants ROTOR_TEST_POD_ADDRESS, an address of this machine that is not loopback'
+    : undefined;
 
 /** Starts controllers and a node against the given cluster, or against the sandbox's own API server. */
 export async function startCluster(): Promise<TestCluster> {
@@ -54,6 +63,7 @@ export async function startCluster(): Promise<TestCluster> {
       folder,
       log,
       images,
+      address: podAddress,
       restartBackoff: { baseMs: 300, maxMs: 2_000 },
     });
   let kubelet = await start();
@@ -111,6 +121,8 @@ async function removeAll(api: Api, namespace: string): Promise<void> {
     kinds.REPLICA_SETS,
     kinds.CONTROLLER_REVISIONS,
     kinds.SERVICES,
+    kinds.ENDPOINTS,
+    kinds.ENDPOINT_SLICES,
     kinds.DISRUPTION_BUDGETS,
     kinds.PODS,
   ];

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import { noCluster, startCluster, type TestCluster } from './cluster.ts';
 import { deploymentPromises } from './deployment-promises.ts';
 import { podPromises } from './pod-promises.ts';
+import { servicePromises } from './service-promises.ts';
 import { setPromises } from './set-promises.ts';
 import { volumePromises } from './volume-promises.ts';
 
@@ -18,6 +19,7 @@ describe.skipIf(noCluster)('controllers and a node against an API server', () =>
   });
   describe('Deployment', () => deploymentPromises(() => cluster));
   describe('other sets', () => setPromises(() => cluster));
+  describe('Services, budgets and jobs', () => servicePromises(() => cluster));
   describe('pod', () => podPromises(() => cluster));
   describe('volumes', () => volumePromises(() => cluster));
 });

@@ -8,7 +8,7 @@ type Container = NonNullable<PodTemplate['spec']>['containers'][number];
 const SERVER = `
 const { createServer } = require('node:http');
 const server = createServer((request, response) => response.end(process.env.VERSION ?? ''));
-server.listen(Number(process.env.ROTOR_SANDBOX_PORT_HTTP), '127.0.0.1');
+server.listen(Number(process.env.ROTOR_SANDBOX_PORT_HTTP), '0.0.0.0');
 process.on('SIGTERM', () => process.exit(0));
 `;
 
