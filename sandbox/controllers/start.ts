@@ -7,8 +7,13 @@ import { openResource } from './client/resource.ts';
 import type { Stored } from './client/wire.ts';
 import { WorkQueue } from './client/work-queue.ts';
 import type { Cluster, Controller } from './controller.ts';
+import { daemonSetController } from './daemon-set.ts';
 import { deploymentController } from './deployment.ts';
+import { disruptionBudgetController } from './disruption-budget.ts';
+import { endpointsController } from './endpoints.ts';
+import { jobController } from './job.ts';
 import { replicaSetController } from './replica-set.ts';
+import { statefulSetController } from './stateful-set.ts';
 
 const WORKERS = 5;
 
@@ -52,7 +57,15 @@ export async function startControllers(
       jobs: open(kinds.JOBS),
     })),
   };
-  const controllers = [deploymentController(cluster), replicaSetController(cluster)];
+  const controllers = [
+    deploymentController(cluster),
+    replicaSetController(cluster),
+    statefulSetController(cluster),
+    daemonSetController(cluster),
+    jobController(cluster),
+    endpointsController(cluster),
+    disruptionBudgetController(cluster),
+  ];
   const queues = controllers.map((controller) => run(controller, cluster, signal));
   return {
     stop: async () => {

@@ -48,7 +48,8 @@ export class PodRunner {
     const first = (pod.spec.initContainers ?? []).length > 0 ? 'PodInitializing' : 'ContainerCreating';
     this.#init = (pod.spec.initContainers ?? []).map((spec) => this.#runner(spec, true, 'PodInitializing'));
     this.#containers = pod.spec.containers.map((spec) => this.#runner(spec, false, first));
-    this.#started = this.#run().catch((error: unknown) => {
+    const begun = pod.metadata.deletionTimestamp ? Promise.resolve() : this.#run();
+    this.#started = begun.catch((error: unknown) => {
       settings.log.error({ pod: pod.metadata.name, reason: reasonOf(error) }, 'pod could not be run');
     });
   }
@@ -93,10 +94,12 @@ export class PodRunner {
 
   async #end(graceSeconds: number, remove: boolean): Promise<void> {
     const { api, settings } = this.#context;
+    // A node that stops says nothing of the pods it ends: the next run starts them again.
+    const silent = remove ? undefined : this.#writer.close();
     this.#changed.resolve();
     await this.#started;
     await Promise.all(this.#all().map((container) => container.terminate(graceSeconds * 1000)));
-    if (!remove) return this.#writer.close();
+    if (!remove) return silent;
     this.#writer.mark();
     await this.#writer.close();
     await this.#folder.remove();

@@ -9,6 +9,7 @@ import type {
   Endpoints,
   Job,
   Lease,
+  Namespace,
   Node,
   Pod,
   ReplicaSet,
@@ -42,6 +43,7 @@ export const SECRETS = kind<Secret>('v1', 'Secret', 'secrets');
 export const CONFIG_MAPS = kind<ConfigMap>('v1', 'ConfigMap', 'configmaps');
 export const SERVICES = kind<Service>('v1', 'Service', 'services');
 export const ENDPOINTS = kind<Endpoints>('v1', 'Endpoints', 'endpoints');
+export const NAMESPACES = kind<Namespace>('v1', 'Namespace', 'namespaces', false);
 export const NODES = kind<Node>('v1', 'Node', 'nodes', false);
 export const CLAIMS = kind<Claim>('v1', 'PersistentVolumeClaim', 'persistentvolumeclaims');
 export const DEPLOYMENTS = kind<Deployment>('apps/v1', 'Deployment', 'deployments');

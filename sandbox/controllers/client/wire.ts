@@ -82,6 +82,7 @@ export type ConfigMap = {
   binaryData?: Record<string, string>;
 };
 export type Claim = { metadata: Meta };
+export type Namespace = { metadata: ClusterMeta };
 
 /** An object that hasn't been created: the server fills in the rest of the metadata. */
 export type Draft<T extends Stored> = Omit<T, 'metadata'> & {
