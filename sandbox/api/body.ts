@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { parse } from 'yaml';
 import { isObject, type Json, type JsonObject } from './json.ts';
+import { readProtobuf } from './protobuf.ts';
 import { ApiError, badRequest } from './status.ts';
 
 /** The real server's limit of a request. */
@@ -22,13 +23,11 @@ export async function readBody(message: IncomingMessage): Promise<Json | undefin
     }
     chunks.push(chunk);
   }
-  const text = Buffer.concat(chunks).toString('utf8');
-  if (text.trim() === '') return undefined;
+  const bytes = Buffer.concat(chunks);
   const type = mediaType(message);
-  if (type.includes('protobuf')) {
-    const message = `the body of the request was in an unknown format - accepted media types include: application/json, application/yaml`;
-    throw new ApiError(415, 'UnsupportedMediaType', message);
-  }
+  if (type.includes('protobuf')) return bytes.length === 0 ? undefined : readProtobuf(bytes);
+  const text = bytes.toString('utf8');
+  if (text.trim() === '') return undefined;
   try {
     return type.includes('yaml') && !text.startsWith('{') ? parse(text) : JSON.parse(text);
   } catch (error) {

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { mediaType, objectBody, readBody } from './body.ts';
 import { coreVersions, groupList, oneGroup, resourceList, versionInfo } from './discovery.ts';
 import { type Faults, faultRequest, play } from './faults.ts';
+import { impersonated } from './impersonation.ts';
 import type { JsonObject } from './json.ts';
 import { openapiDocument, openapiIndex, openapiV2 } from './openapi.ts';
 import { checkPatchType } from './patching.ts';
@@ -49,8 +50,9 @@ async function answered(
     response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).end('ok');
     return undefined;
   }
-  const user = world.users.authenticate(message.headers.authorization);
-  if (!user) throw unauthorized();
+  const sender = world.users.authenticate(message.headers.authorization);
+  if (!sender) throw unauthorized();
+  const user = impersonated(world, sender, message.headers);
   const request = readRequest(message, world.registry);
   const seen = faultRequest(request, user.name);
   if (play(faults.before(seen), response)) return undefined;

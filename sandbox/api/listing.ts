@@ -66,7 +66,7 @@ function checkVersion(world: World, query: URLSearchParams): void {
 }
 
 /** The 504 for a version from the future. */
-export function tooLarge(wanted: number, current: number): ApiError {
+function tooLarge(wanted: number, current: number): ApiError {
   return new ApiError(504, 'Timeout', `Timeout: Too large resource version: ${wanted}, current: ${current}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     retryAfterSeconds: 1,

@@ -144,6 +144,17 @@ const ALWAYS_THERE = [
   'jobTemplate',
 ];
 
+/** What the server itself adds at creation belongs to nobody. */
+const SERVER_MADE = [
+  'priority',
+  'preemptionPolicy',
+  'tolerations',
+  'clusterIP',
+  'clusterIPs',
+  'ipFamilies',
+  'ipFamilyPolicy',
+];
+
 /** What even an empty object of a built-in type has: parts that a creation therefore doesn't add. */
 function skeleton(object: JsonObject, custom: boolean): JsonObject {
   if (custom) return { metadata: {} };
@@ -151,8 +162,7 @@ function skeleton(object: JsonObject, custom: boolean): JsonObject {
   for (const [name, value] of Object.entries(object)) {
     if (isObject(value) && ALWAYS_THERE.includes(name)) bare[name] = skeleton(value, false);
     if (name === 'containers') bare[name] = [] as Json[];
-    // What admission adds to pods belongs to nobody.
-    if (['priority', 'preemptionPolicy', 'tolerations'].includes(name)) bare[name] = value;
+    if (SERVER_MADE.includes(name)) bare[name] = value;
   }
   return bare;
 }

@@ -82,7 +82,7 @@ function checkPreconditions(type: ResourceType, before: KubeObject, sent: KubeOb
   const uid = textAt(sent, 'metadata', 'uid') ?? '';
   const { name } = before.metadata;
   if (version === '' && (type.custom || type.kind === 'Lease')) {
-    throw invalid({ group: type.group, kind: type.custom ? type.plural : type.kind }, name, [
+    throw invalid({ group: type.group, kind: type.plural }, name, [
       invalidValue('metadata.resourceVersion', 0, 'must be specified for an update'),
     ]);
   }

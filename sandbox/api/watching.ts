@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { JsonObject, KubeObject } from './json.ts';
-import { badVersion, selection, tooLarge } from './listing.ts';
+import { badVersion, selection } from './listing.ts';
 import { type ApiRequest, isTrue, type Target } from './request.ts';
 import type { Predicate } from './selectors.ts';
 import { ApiError, forbiddenField, invalid } from './status.ts';
@@ -74,6 +74,8 @@ export function startWatch(
     }
   }
   const deliver = (change: Change) => {
+    // A version from the future is waited for, as the real server does.
+    if (change.version <= from.version) return;
     const event = seen(change, matches);
     if (event) sendObject(event, change.object);
   };
@@ -124,7 +126,6 @@ function startOf(world: World, query: URLSearchParams): Start {
   const text = query.get('resourceVersion') ?? '';
   if (text !== '' && !/^\d+$/.test(text)) throw badVersion(text);
   const version = Number(text === '' ? 0 : text);
-  if (version > world.store.version) throw tooLarge(version, world.store.version);
   const initial = query.get('sendInitialEvents');
   const match = query.get('resourceVersionMatch');
   if (initial === null) {

@@ -152,15 +152,19 @@ const job: Strategy = {
     const uid = textAt(object, 'metadata', 'uid') ?? '';
     const name = textAt(object, 'metadata', 'name') ?? '';
     const spec = ensureObject(object, 'spec');
+    fill(spec, { manualSelector: false });
     if (spec.manualSelector === true) return;
     // The server's own selector keeps the pods of two jobs apart.
     spec.selector = { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } };
-    Object.assign(ensureObject(spec, 'template', 'metadata', 'labels'), {
+    const labels = {
       'batch.kubernetes.io/controller-uid': uid,
       'batch.kubernetes.io/job-name': name,
       'controller-uid': uid,
       'job-name': name,
-    });
+    };
+    // Left without labels, a job has those of its pods.
+    fill(ensureObject(object, 'metadata'), { labels });
+    Object.assign(ensureObject(spec, 'template', 'metadata', 'labels'), labels);
   },
   defaults: (object) => jobSpecDefaults(ensureObject(object, 'spec')),
   validate: (object) => jobSpecCauses(objectAt(object, 'spec'), 'spec'),
@@ -188,7 +192,7 @@ function jobSpecCauses(spec: JsonObject, path: string): Cause[] {
   const policy = textAt(pod, 'restartPolicy') ?? '';
   const causes = podSpecCauses(pod, `${path}.template.spec`);
   if (policy !== 'OnFailure' && policy !== 'Never') {
-    causes.push(unsupported(`${path}.template.spec.restartPolicy`, policy, ['OnFailure', 'Never']));
+    causes.push(required(`${path}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"'));
   }
   return causes;
 }

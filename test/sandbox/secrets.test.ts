@@ -1,0 +1,76 @@
+import { beforeAll, expect, it } from 'vitest';
+import { type Answer, type Cluster, useCluster } from './cluster.ts';
+
+const MERGE = 'application/merge-patch+json';
+
+let cluster: Cluster;
+let path: string;
+
+beforeAll(async () => {
+  cluster = await useCluster();
+  path = `/api/v1/namespaces/${await cluster.namespace()}/secrets`;
+});
+
+const post = (body: object): Promise<Answer> => cluster.call('POST', path, { body });
+const patch = (name: string, body: object): Promise<Answer> =>
+  cluster.call('PATCH', `${path}/${name}`, { body, type: MERGE });
+
+it('turns stringData into data, and is Opaque unless it says otherwise', async () => {
+  const { body } = await post({ metadata: { name: 'text' }, stringData: { password: 'x' } });
+  expect(body.data).toEqual({ password: 'eA==' });
+  expect(body.stringData).toBeUndefined();
+  expect(body.type).toBe('Opaque');
+  expect(body.metadata.generation).toBeUndefined();
+});
+
+it('keeps its type', async () => {
+  await post({ metadata: { name: 'typed' } });
+  const { status, body } = await patch('typed', { type: 'x/y' });
+  expect(status).toBe(422);
+  expect(body.message).toBe('Secret "typed" is invalid: type: Invalid value: "x/y": field is immutable');
+  expect(body.details.causes).toEqual([
+    { reason: 'FieldValueInvalid', message: 'Invalid value: "x/y": field is immutable', field: 'type' },
+  ]);
+});
+
+it('is frozen once it is immutable, and can still be deleted', async () => {
+  await post({ metadata: { name: 'frozen' }, data: { a: 'YQ==' }, immutable: true });
+  const changed = await patch('frozen', { data: { a: 'Yg==' } });
+  expect(changed.body.message).toBe(
+    'Secret "frozen" is invalid: data: Forbidden: field is immutable when `immutable` is set',
+  );
+  const thawed = await patch('frozen', { immutable: false });
+  expect(thawed.body.details.causes[0].field).toBe('immutable');
+  const labelled = await patch('frozen', { metadata: { labels: { a: 'b' } } });
+  expect(labelled.status).toBe(200);
+  expect((await cluster.call('DELETE', `${path}/frozen`)).status).toBe(200);
+});
+
+it('has keys that are file names, and values that are base64', async () => {
+  const badKey = await post({ metadata: { name: 'key' }, data: { 'a/b': 'YQ==' } });
+  expect(badKey.status).toBe(422);
+  expect(badKey.body.message).toContain(
+    'data[a/b]: Invalid value: "a/b": a valid config key must consist of',
+  );
+  const badValue = await post({ metadata: { name: 'value' }, data: { a: '%%' } });
+  expect(badValue.status).toBe(400);
+  expect(badValue.body.message).toBe(
+    'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 0',
+  );
+});
+
+it('tells all that is wrong with it at once', async () => {
+  const { body } = await post({
+    metadata: { name: 'Bad_Name', labels: { 'a b': 'c' } },
+    data: { 'k/x': 'YQ==' },
+  });
+  expect(body.reason).toBe('Invalid');
+  expect(body.details.causes.map((cause: { field: string }) => cause.field)).toEqual([
+    'metadata.name',
+    'metadata.labels',
+    'data[k/x]',
+  ]);
+  expect(body.message).toMatch(
+    /^Secret "Bad_Name" is invalid: \[metadata\.name: Invalid value: "Bad_Name": a low/,
+  );
+});
