@@ -83,6 +83,7 @@ function subresource(type: ResourceType, name: string): JsonObject {
   if (name === 'eviction') {
     return { ...base, group: 'policy', version: 'v1', kind: 'Eviction', verbs: ['create'] };
   }
+  if (name === 'binding') return { ...base, kind: 'Binding', verbs: ['create'] };
   const verbs = name === 'finalize' ? ['update'] : ['get', 'patch', 'update'];
   return { ...base, kind: type.kind, verbs };
 }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { bindPod } from './binding.ts';
 import { toVersion } from './convert.ts';
 import { createObject, type WriteOptions } from './create.ts';
 import { evict } from './eviction.ts';
@@ -109,6 +110,7 @@ function create(
   const { type, namespace, name, subresource } = target;
   if (type.review) return { code: 201, body: review(world, type, sent) };
   if (subresource === 'eviction') return { code: 201, body: evict(world, target, sent.object()) };
+  if (subresource === 'binding') return { code: 201, body: bindPod(world, target, sent.object()) };
   if (name !== '') throw methodNotAllowed();
   const options = writeOptions(request, subresource);
   return shown(201, createObject(world, type, namespace, sent.object(), options));

@@ -44,7 +44,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
     Namespace: { short: ['ns'], cluster: true, sub: ['status', 'finalize'] },
     Secret: {},
     ConfigMap: { short: ['cm'] },
-    Pod: { short: ['po'], sub: ['status', 'eviction'], all: true, gen: true },
+    Pod: { short: ['po'], sub: ['status', 'eviction', 'binding'], all: true, gen: true },
     Service: { short: ['svc'], sub: STATUS, all: true },
     Endpoints: { short: ['ep'], plural: 'endpoints' },
     ServiceAccount: { short: ['sa'] },
