@@ -79,7 +79,10 @@ async function aShop(
   await expect.poll(() => available(cluster, name), { timeout: 30_000 }).toBe(2);
   let unreachable = false;
   const nobody = kubeconfigClusters((config) =>
-    config.loadFromClusterAndUser({ name: 'dead', server: 'https://127.0.0.1:1', skipTLSVerify: true }, { name: 'nobody' }),
+    config.loadFromClusterAndUser(
+      { name: 'dead', server: 'https://127.0.0.1:1', skipTLSVerify: true },
+      { name: 'nobody' },
+    ),
   );
   return {
     session: open({ open: (context) => (unreachable ? nobody : cluster.clusters).open(context) }, name),

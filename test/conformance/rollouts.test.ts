@@ -74,10 +74,7 @@ for (const [kind, modes] of Object.entries(rolloutScenarios)) {
     test(`${kind} ${mode}: an ill consumer is refused by plan, and not proven by move`, async () => {
       const { session, breakDown } = await fresh();
       await breakDown('health');
-      for (const attempt of [
-        () => session.plan(call()),
-        () => session.move(call(), version('v0'), 'forward'),
-      ]) {
+      for (const attempt of [() => session.plan(call()), () => moved(session, version('v0'))]) {
         const error = await attempt().catch((thrown: unknown) => thrown);
         expect(error).toMatchObject({ code: 'rollout.unhealthy', kind: 'terminal' });
         expect(inspect(error, { depth: 9 })).not.toContain('marker');

@@ -1,4 +1,4 @@
-import { foreignCode, RotorError } from '../../core/errors.ts';
+import { asRotorError, foreignCode, RotorError } from '../../core/errors.ts';
 
 /** What was asked of the API server. */
 export interface Asked {
@@ -88,6 +88,10 @@ function unanswered(error: unknown, { verb, kind, namespace, name, cluster }: As
   }
   if (UNREACHABLE.test(code))
     return new RotorError('cluster.unavailable', { what: `cluster ${cluster} can't be reached (${code})` });
+  // undici says only this when a connection ends in the middle; anything else is a mistake of ours.
+  const broke =
+    code !== '' || (error instanceof Error && /fetch failed|terminated|aborted/.test(error.message));
+  if (!broke) return asRotorError(error, `${verb} ${object} in cluster ${cluster}`);
   return new RotorError('cluster.unavailable', {
     what: `cluster ${cluster}: the connection broke on ${verb} ${object}${code ? ` (${code})` : ''}`,
     kind: verb === 'get' || verb === 'list' || verb === 'watch' ? 'retryable' : 'ambiguous',

@@ -26,6 +26,12 @@ export type ClusterObject = KubernetesObject & {
   readonly [field: string]: any;
 };
 
+/** What changes of an object, and nothing else. */
+interface Patch {
+  readonly metadata?: object;
+  readonly [field: string]: unknown;
+}
+
 /** A request that hangs is given up after that long, and probed. */
 const REQUEST_MS = 10_000;
 
@@ -104,11 +110,11 @@ export class Cluster {
   }
 
   /** Strategic merge patch: `patch` holds only what changes. Not for custom resources. */
-  async patch(call: Call, ref: ObjectRef, patch: object): Promise<ClusterObject> {
+  async patch(call: Call, ref: ObjectRef, patch: Patch): Promise<ClusterObject> {
     return this.#patch(call, ref, patch, 'application/strategic-merge-patch+json' as PatchStrategy);
   }
 
-  async mergePatch(call: Call, ref: ObjectRef, patch: object): Promise<ClusterObject> {
+  async mergePatch(call: Call, ref: ObjectRef, patch: Patch): Promise<ClusterObject> {
     return this.#patch(call, ref, patch, 'application/merge-patch+json' as PatchStrategy);
   }
 
@@ -140,10 +146,11 @@ export class Cluster {
     }
   }
 
-  #patch(call: Call, ref: ObjectRef, patch: object, strategy: PatchStrategy): Promise<ClusterObject> {
+  #patch(call: Call, ref: ObjectRef, patch: Patch, strategy: PatchStrategy): Promise<ClusterObject> {
+    const { metadata, ...header } = headed(ref);
     return this.#ask(call, 'patch', ref, (options) =>
       this.#api.patch<ClusterObject>(
-        { ...headed(ref), ...patch },
+        { ...header, ...patch, metadata: { ...metadata, ...patch.metadata } },
         undefined,
         undefined,
         FIELD_MANAGER,

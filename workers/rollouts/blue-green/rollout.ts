@@ -184,7 +184,7 @@ class BlueGreenSession implements RolloutSession {
     const { resourceVersion } = service.metadata ?? {};
     // The precondition: somebody who changes the selector in this moment must not be overwritten.
     await cluster.mergePatch(call, this.#serviceRef(), {
-      metadata: { name: this.#spec.service, namespace: this.#spec.namespace, resourceVersion },
+      metadata: { resourceVersion },
       spec: { selector: { [SLOT]: slot ?? null } },
     });
   }
