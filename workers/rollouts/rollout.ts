@@ -34,7 +34,8 @@ export interface RolloutSession {
    */
   move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet>;
   /**
-   * Once the old credential is dead: cleans up what was kept for the way back. Repeated until it returns nothing.
+   * After the grace time: gives up what was kept for a quick way back, so that nothing uses the old credential any more.
+   * Repeated until it returns nothing.
    * @throws RotorError `rollout.unhealthy`
    */
   finish?(call: Call, credential: Credential): Promise<NotYet | undefined>;

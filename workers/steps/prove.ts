@@ -1,19 +1,16 @@
 import { RotorError } from '../../core/errors.ts';
-import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
+import type { Done, Step, StepContext } from '../saga/context.ts';
 import { deliverEverywhere } from './deliver.ts';
-import { finishRollouts } from './rollout.ts';
 
 /** Tries the old credential (must be refused) and the new one (must be accepted). Only now is it called revoked. */
 export const prove: Step = {
-  async perform(context): Promise<Done | Wait> {
+  async perform(context): Promise<Done> {
     const { rotator } = context.parts;
     const fresh = await context.newCredential();
     const old = await context.oldCredential();
     // Somebody may have written the target since; consumers must not find a dead credential there.
     const { facts: delivered } = await deliverEverywhere(context, fresh);
     if (rotator.capabilities.overlap === 'no-provider') {
-      const unfinished = await finishRollouts(context);
-      if (unfinished) return unfinished;
       return { facts: { ...delivered, skipped: 'nobody checks this value' }, versions: revoked(context) };
     }
     const newAccepted = await accepted(context, fresh);
@@ -22,14 +19,12 @@ export const prove: Step = {
       await rotator.install(context.call(), fresh, old);
       throw failed(`the new credential of ${fresh.identity} was refused; it was installed again`);
     }
-    if (!old) return (await finishRollouts(context)) ?? { facts: { ...delivered, newAccepted } };
+    if (!old) return { facts: { ...delivered, newAccepted } };
     if (await accepted(context, old)) {
       const since = context.position.doneAt.get('install') ?? (await context.now());
       await rotator.revoke(context.call(), old, fresh, since);
       throw failed(`the old credential of ${old.identity} was still accepted; it was revoked again`);
     }
-    const unfinished = await finishRollouts(context);
-    if (unfinished) return unfinished;
     const facts = { ...delivered, oldRefused: true, newAccepted, at: (await context.now()).toISOString() };
     const audit = [
       {

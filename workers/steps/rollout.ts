@@ -40,7 +40,7 @@ export async function finishRollouts(context: StepContext): Promise<Wait | undef
     const seen = await consumer.finish?.(context.call(ROLLOUT_MS), fresh);
     if (seen)
       return {
-        waitMs: await patience(context, context.position.announcedAt.get('prove')),
+        waitMs: await patience(context, context.position.announcedAt.get('settle')),
         reason: seen.notYet,
       };
   }

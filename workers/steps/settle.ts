@@ -2,18 +2,22 @@ import type { Credential } from '../../core/credential.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
+import { finishRollouts } from './rollout.ts';
 
 /** Waits for evidence that the old credential is unused, at least the grace time. */
 export const settle: Step = {
   async perform(context): Promise<Done | Wait> {
     const old = await context.oldCredential();
-    if (!old) return { facts: { skipped: 'there was no earlier credential' } };
     const { graceMs, evidence } = context.spec.settle;
     const begun = context.position.announcedAt.get('settle') ?? (await context.now());
     const elapsed = (await context.now()).getTime() - begun.getTime();
-    if (elapsed < graceMs) {
+    if (old && elapsed < graceMs) {
       return { waitMs: graceMs - elapsed, reason: `grace time: ${formatDuration(graceMs - elapsed)} left` };
     }
+    // What consumers kept for the way back during the grace time holds sessions of the old credential too.
+    const unfinished = await finishRollouts(context);
+    if (unfinished) return unfinished;
+    if (!old) return { facts: { skipped: 'there was no earlier credential' } };
     const { overlap } = context.parts.rotator.capabilities;
     if (overlap === 'no-provider') return { facts: { skipped: 'nobody checks this value' } };
     if (overlap === 'none') return { facts: { skipped: 'the old secret was replaced in place' } };

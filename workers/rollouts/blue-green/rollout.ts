@@ -19,8 +19,9 @@ import { BLUE, SLOT, slotOf, TWIN_OF, twinName, twinOf } from './twin.ts';
 
 /**
  * A twin of the Deployment comes up beside it with the new version; once it is ready the Service is switched to it in one
- * write. The Deployment itself stays as it is, warm, until the old credential is dead; then it takes the version too, the
- * Service goes back to it, and the twin is removed: what GitOps applied is never changed but for one annotation.
+ * write. The Deployment itself stays as it is, warm, for the grace time, so that the way back is one write too. Then it takes
+ * the version as well, since its idle pods would keep the old credential in use; the Service goes back to it, and the twin
+ * is removed: what GitOps applied is never changed but for one annotation.
  */
 export function blueGreenRollout({ clusters }: { readonly clusters: Clusters }): Rollout<BlueGreenSpec> {
   return {
@@ -77,9 +78,7 @@ class BlueGreenSession implements RolloutSession {
     let blue = await this.#read(call, cluster, this.#blueRef());
     const annotations = blue.spec?.template?.metadata?.annotations ?? {};
     if (annotations[this.#annotation] !== credential.versionId) {
-      blue = await cluster.patch(call, this.#blueRef(), {
-        spec: { template: { metadata: { annotations: { [this.#annotation]: credential.versionId } } } },
-      });
+      blue = await this.#annotate(call, cluster, credential);
     }
     const progress = progressOf(blue);
     const name = `deployment ${this.#spec.namespace}/${this.#spec.deployment}`;
@@ -130,30 +129,44 @@ class BlueGreenSession implements RolloutSession {
     };
   }
 
-  /** The Deployment was never touched: its pods run what they ran. */
+  /** Within the grace time the Deployment was never touched: its pods run what they ran. Later it is rolled back. */
   async #backToBlue(call: Call, cluster: Cluster, credential: Credential): Promise<ConsumerProof | NotYet> {
-    const blue = await this.#read(call, cluster, this.#blueRef());
-    const service = await this.#read(call, cluster, this.#serviceRef());
-    const { namespace, deployment, service: name } = this.#spec;
+    const { namespace, deployment, service: name, secret } = this.#spec;
+    let blue = await this.#read(call, cluster, this.#blueRef());
+    const has: string | undefined = blue.spec?.template?.metadata?.annotations?.[this.#annotation];
+    if (has !== undefined && has !== credential.versionId) {
+      await assertDelivered(call, cluster, { namespace, name: secret }, credential.versionId);
+      blue = await this.#annotate(call, cluster, credential);
+    }
     const progress = progressOf(blue);
+    if (progress.state === 'stuck')
+      throw new RotorError('rollout.unhealthy', {
+        what: `deployment ${namespace}/${deployment} in cluster ${cluster.name} does not come back: ${progress.detail}`,
+      });
+    if (progress.state === 'moving')
+      return { notYet: `deployment ${namespace}/${deployment}: ${progress.detail}` };
+    const service = await this.#read(call, cluster, this.#serviceRef());
     if (service.spec?.selector?.[SLOT] !== undefined) {
-      if (service.spec.selector[SLOT] !== BLUE && progress.state !== 'done')
-        return {
-          notYet: `deployment ${namespace}/${deployment}: ${'detail' in progress ? progress.detail : ''}`,
-        };
       await this.#label(call, cluster, blue);
       await this.#switch(call, cluster, BLUE);
     }
     await this.#removeTwins(call, cluster, []);
     await this.#switch(call, cluster, undefined);
     const pods = await podsOn(call, cluster, blue, this.#annotation, credential.versionId);
+    const untouched = pods.every(({ onVersion }) => !onVersion);
     return {
       consumer: this.consumer,
       healthy: true,
       version: 'restarted',
-      detail: `service ${namespace}/${name} leads to ${deployment}, whose ${pods.length} pods were never touched`,
-      pods: pods.map((pod) => ({ ...pod, onVersion: true, by: 'untouched' as const })),
+      detail: `service ${namespace}/${name} leads to ${deployment}, whose ${pods.length} pods ${untouched ? 'were never touched' : 'started with this version'}`,
+      pods: untouched ? pods.map((pod) => ({ ...pod, onVersion: true, by: 'untouched' as const })) : pods,
     };
+  }
+
+  #annotate(call: Call, cluster: Cluster, { versionId }: Credential): Promise<ClusterObject> {
+    return cluster.patch(call, this.#blueRef(), {
+      spec: { template: { metadata: { annotations: { [this.#annotation]: versionId } } } },
+    });
   }
 
   /** Before a twin with the same labels appears, the Service is told to lead to the pods that it leads to now, and no others. */
