@@ -163,6 +163,6 @@ export function checkApplyRequest(query: URLSearchParams, configuration: JsonObj
     });
   }
   if (!textAt(configuration, 'apiVersion') || !textAt(configuration, 'kind')) {
-    throw badRequest('invalid object type: /, Kind=');
+    throw badRequest(`invalid object type: /, Kind=${textAt(configuration, 'kind') ?? ''}`);
   }
 }

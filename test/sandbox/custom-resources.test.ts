@@ -215,3 +215,21 @@ describe('a custom object', () => {
     expect(body.rows[0].cells).toEqual(['printed', 3, 'True']);
   });
 });
+
+describe('a field that nobody knows', () => {
+  it('is refused where the client asks for it, and always in what is applied', async () => {
+    const strict = await cluster.call('POST', `${path}?fieldValidation=Strict`, {
+      body: widget('unknown', { mode: 'small', mood: 'x', steps: [{ name: 'a', speed: 1 }] }),
+    });
+    expect(strict.status).toBe(400);
+    expect(strict.body.message).toContain('cannot be handled as a Widget: strict decoding error: ');
+    expect(strict.body.message).toContain('unknown field "spec.mood"');
+    expect(strict.body.message).toContain('unknown field "spec.steps[0].speed"');
+    const applied = await cluster.call('PATCH', `${path}/unknown?fieldManager=one`, {
+      body: widget('unknown', { mode: 'small', mood: 'x' }),
+      type: 'application/apply-patch+yaml',
+    });
+    expect(applied.status).toBe(500);
+    expect(applied.body.message).toContain('.spec.mood: field not declared in schema');
+  });
+});
