@@ -11,6 +11,7 @@ import {
   without,
 } from './field-set.ts';
 import { isObject, type Json, type JsonObject, type KubeObject, objectAt, textAt } from './json.ts';
+import { takenOver } from './last-applied.ts';
 import type { Shape } from './list-keys.ts';
 import {
   isSameManager,
@@ -55,7 +56,7 @@ export function applyConfiguration(
     shape,
   ).changed;
   const others = known.filter((entry) => !isSameManager(entry, own));
-  if (!force) refuseConflicts(others, changed);
+  if (!force) refuseConflicts(others, without(changed, takenOver(type, live, manager)));
   const left = others.map((entry) => ({ ...entry, fields: without(entry.fields, changed) }));
   const owned = left.reduce((all, entry) => addAll(all, entry.fields), emptySet());
   const pruned = prune(merged, last, wanted, owned, shape, []) as JsonObject;

@@ -65,10 +65,12 @@ describe.skipIf(missing !== undefined)('kubectl', () => {
     expect(await kubectl('apply', '-f', await manifest('2'))).toBe('deployment.apps/web configured\n');
     expect(await kubectl('apply', '-f', await manifest('2'))).toBe('deployment.apps/web unchanged\n');
     expect(await kubectl('get', 'deploy', 'web')).toMatch(/web +0\/2 +\d+ +0/);
-    await expect(kubectl('apply', '--server-side', '-f', await manifest('3'))).rejects.toThrow(
+    const foreign = kubectl('apply', '--server-side', '--field-manager=other', '-f', await manifest('3'));
+    await expect(foreign).rejects.toThrow(
       'conflict with "kubectl-client-side-apply" using apps/v1: .spec.template.spec.containers[name="app"].image',
     );
-    await kubectl('apply', '--server-side', '--force-conflicts', '-f', await manifest('3'));
+    // kubectl takes over from its own client side without force.
+    await kubectl('apply', '--server-side', '-f', await manifest('3'));
     await kubectl('set', 'image', 'deploy/web', 'app=app:4');
     await kubectl('scale', 'deploy', 'web', '--replicas=3');
     await kubectl('rollout', 'restart', 'deploy', 'web');
