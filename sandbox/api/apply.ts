@@ -126,7 +126,7 @@ function refuseConflicts(others: readonly Manager[], changed: FieldSet): void {
   const count = found.reduce((sum, { fields }) => sum + fields.length, 0);
   if (count === 0) return;
   const parts = found.map(({ shown, fields }) =>
-    fields.length === 1
+    count === 1
       ? `conflict with ${shown}: ${fields[0]}`
       : `conflicts with ${shown}:\n${fields.map((field) => `- ${field}`).join('\n')}`,
   );
