@@ -11,6 +11,7 @@ import {
   without,
 } from './field-set.ts';
 import { isObject, type Json, type JsonObject, type KubeObject, objectAt, textAt } from './json.ts';
+import { takenOver } from './last-applied.ts';
 import type { Shape } from './list-keys.ts';
 import {
   isSameManager,
@@ -55,7 +56,7 @@ export function applyConfiguration(
     shape,
   ).changed;
   const others = known.filter((entry) => !isSameManager(entry, own));
-  if (!force) refuseConflicts(others, changed);
+  if (!force) refuseConflicts(others, without(changed, takenOver(type, live, manager)));
   const left = others.map((entry) => ({ ...entry, fields: without(entry.fields, changed) }));
   const owned = left.reduce((all, entry) => addAll(all, entry.fields), emptySet());
   const pruned = prune(merged, last, wanted, owned, shape, []) as JsonObject;
@@ -125,7 +126,7 @@ function refuseConflicts(others: readonly Manager[], changed: FieldSet): void {
   const count = found.reduce((sum, { fields }) => sum + fields.length, 0);
   if (count === 0) return;
   const parts = found.map(({ shown, fields }) =>
-    fields.length === 1
+    count === 1
       ? `conflict with ${shown}: ${fields[0]}`
       : `conflicts with ${shown}:\n${fields.map((field) => `- ${field}`).join('\n')}`,
   );
@@ -163,6 +164,6 @@ export function checkApplyRequest(query: URLSearchParams, configuration: JsonObj
     });
   }
   if (!textAt(configuration, 'apiVersion') || !textAt(configuration, 'kind')) {
-    throw badRequest('invalid object type: /, Kind=');
+    throw badRequest(`invalid object type: /, Kind=${textAt(configuration, 'kind') ?? ''}`);
   }
 }

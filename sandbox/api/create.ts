@@ -7,6 +7,7 @@ import type { ResourceType } from './resources.ts';
 import { ApiError, alreadyExists, type Cause, invalid, notFound } from './status.ts';
 import { strategyOf } from './strategy.ts';
 import { tidy } from './tidy.ts';
+import { dropUnknown, type Via } from './unknown-fields.ts';
 import { validateMetadata } from './validate-metadata.ts';
 import { timestamp, type World } from './world.ts';
 
@@ -14,6 +15,9 @@ export interface WriteOptions {
   readonly manager: string;
   readonly dryRun: boolean;
   readonly subresource: string;
+  /** Whether fields that nobody knows are refused rather than dropped. */
+  readonly strict?: boolean;
+  readonly via?: Via;
   /** Computes managedFields instead of the ordinary tracking; server-side apply brings its own. */
   readonly manage?: (before: KubeObject | undefined, after: KubeObject) => KubeObject;
 }
@@ -27,6 +31,7 @@ export function createObject(
   options: WriteOptions,
 ): KubeObject {
   const object = toStored(type, structuredClone(addressed(type, namespace, undefined, body)));
+  dropUnknown(type, object, options.strict === true, options.via ?? 'body');
   const strategy = strategyOf(type);
   const { metadata } = object;
   if (namespace !== '') requireNamespace(world, type, namespace, textAt(metadata, 'name') ?? '');

@@ -3,11 +3,10 @@ import type { CustomType } from './custom-type.ts';
 import { isObject, type JsonObject, type KubeObject } from './json.ts';
 import { schemaCauses } from './schema-causes.ts';
 import type { Cause } from './status.ts';
-import { fillDefaults, prune } from './structural-schema.ts';
+import { fillDefaults } from './structural-schema.ts';
 
-/** Prunes, fills in and validates an object of a CRD; changes it in place. */
+/** Fills in and validates an object of a CRD; changes it in place. */
 export function prepareCustom(type: CustomType, object: KubeObject, before: KubeObject | undefined): Cause[] {
-  prune(object, type.schema);
   fillDefaults(object, type.schema);
   const causes = schemaCauses(type.schema, content(object));
   if (causes.length > 0) return hasRules(type.schema) ? [...causes, UNCHECKED] : causes;

@@ -10,6 +10,7 @@ import type { Sent } from './resource-requests.ts';
 import { scaleOf, withScale } from './scale.ts';
 import { ApiError, badRequest, notFound } from './status.ts';
 import { strategicMerge } from './strategic-merge.ts';
+import { dropUnknown } from './unknown-fields.ts';
 import { updateObject } from './update.ts';
 import type { World } from './world.ts';
 
@@ -34,6 +35,7 @@ export function patchObject(
     const configuration = sent.object();
     checkApplyRequest(request.query, configuration);
     const stored = toStored(type, addressed(type, namespace, name, configuration));
+    dropUnknown(type, structuredClone(stored), options.strict === true, 'apply');
     return applyConfiguration(world, target, before, stored, isTrue(request.query.get('force')), options);
   }
   if (!before) throw notFound(type, name);
@@ -44,7 +46,8 @@ export function patchObject(
   }
   const current = structuredClone(toVersion(type, before));
   const next = patched(current, sent);
-  return { object: updateObject(world, type, namespace, name, next, options), created: false };
+  const object = updateObject(world, type, namespace, name, next, { ...options, via: 'patch' });
+  return { object, created: false };
 }
 
 function patched(current: KubeObject, sent: Sent): JsonObject {

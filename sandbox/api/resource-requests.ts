@@ -156,5 +156,6 @@ function writeOptions(request: ApiRequest, subresource: string): WriteOptions {
   }
   const agent = request.headers['user-agent'] ?? '';
   const manager = request.query.get('fieldManager') ?? (agent.split('/')[0] || 'unknown');
-  return { manager, dryRun: dryRun === 'All', subresource };
+  const strict = request.query.get('fieldValidation') === 'Strict';
+  return { manager, dryRun: dryRun === 'All', subresource, strict };
 }

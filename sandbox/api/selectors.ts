@@ -103,18 +103,21 @@ const SELECTABLE: Readonly<Record<string, readonly string[]>> = {
   'batch/Job': ['status.successful'],
 };
 
+/** How kinds without fields of their own refuse one. */
+function unknownField(field: string): string {
+  return `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`;
+}
+
 /** `metadata.name=a,status.phase!=Running`. @throws ApiError 400 for a field that can't be selected by */
 export function fieldSelector(text: string, type: { group: string; kind: string }): Predicate {
-  const allowed = [
-    'metadata.name',
-    'metadata.namespace',
-    ...(SELECTABLE[`${type.group}/${type.kind}`] ?? []),
-  ];
+  const own = SELECTABLE[`${type.group}/${type.kind}`];
+  const allowed = ['metadata.name', 'metadata.namespace', ...(own ?? [])];
   const tests = terms(text).map((term): Predicate => {
     const match = /^([^=!]+)(==|=|!=)(.*)$/.exec(term);
     if (!match) throw badRequest(`invalid field selector: '${text}'; can't understand '${term}'`);
     const [, field = '', operator, wanted] = match;
-    if (!allowed.includes(field)) throw badRequest(`field label not supported: ${field}`);
+    if (!allowed.includes(field))
+      throw badRequest(own ? `field label not supported: ${field}` : unknownField(field));
     const path = field.split('.');
     return (object) => (String(valueAt(object, ...path) ?? '') === wanted) === (operator !== '!=');
   });

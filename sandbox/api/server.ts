@@ -43,7 +43,13 @@ export interface SandboxApi {
   stop(): Promise<void>;
 }
 
-/** Starts an API server in this process, with nothing in it but what every cluster has. */
+/**
+ * Starts an API server in this process, with nothing in it but what every cluster has. Garbage and namespaces
+ * are collected; no other controller runs, so nobody makes pods of deployments. Not there: logs, exec, proxies,
+ * admission webhooks, quotas, anonymous requests, tokens of service accounts, descriptions of fields (kubectl
+ * explain), most of protobuf. Fields of built-in kinds other than Secret and ConfigMap are not checked against
+ * a type: an unknown one is kept where a real server drops or refuses it.
+ */
 export async function startApiServer(options: ApiServerOptions = {}): Promise<SandboxApi> {
   const certificates = await makeCertificates();
   const users = new Users();

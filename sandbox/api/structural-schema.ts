@@ -1,22 +1,28 @@
 import { isObject, type Json, type JsonObject, objectAt, textAt } from './json.ts';
 
-/** Drops what the schema doesn't name, in place. */
-export function prune(value: Json | undefined, schema: JsonObject, root = true): void {
+/** Drops what the schema doesn't name, in place, and adds the paths of it to `dropped`. */
+export function prune(value: Json | undefined, schema: JsonObject, dropped: string[], path = ''): void {
   if (Array.isArray(value)) {
-    for (const item of value) prune(item, objectAt(schema, 'items'), false);
+    value.forEach((item, index) => {
+      prune(item, objectAt(schema, 'items'), dropped, `${path}[${index}]`);
+    });
     return;
   }
   if (!isObject(value)) return;
   const properties = objectAt(schema, 'properties');
   const additional = schema.additionalProperties;
   const keeps = schema['x-kubernetes-preserve-unknown-fields'] === true;
-  const embedded = schema['x-kubernetes-embedded-resource'] === true;
+  const isResource = path === '' || schema['x-kubernetes-embedded-resource'] === true;
   for (const [name, child] of Object.entries(value)) {
-    if ((root || embedded) && ['apiVersion', 'kind', 'metadata'].includes(name)) continue;
+    if (isResource && ['apiVersion', 'kind', 'metadata'].includes(name)) continue;
     const own = properties[name];
-    if (isObject(own)) prune(child, own, false);
-    else if (isObject(additional)) prune(child, additional, false);
-    else if (additional !== true && !keeps) delete value[name];
+    const at = path === '' ? name : `${path}.${name}`;
+    if (isObject(own)) prune(child, own, dropped, at);
+    else if (isObject(additional)) prune(child, additional, dropped, at);
+    else if (additional !== true && !keeps) {
+      delete value[name];
+      dropped.push(at);
+    }
   }
 }
 

@@ -8,6 +8,7 @@ import type { ResourceType } from './resources.ts';
 import { type Cause, conflict, forbiddenField, invalid, invalidValue, notFound, STALE } from './status.ts';
 import { strategyOf } from './strategy.ts';
 import { tidy } from './tidy.ts';
+import { dropUnknown } from './unknown-fields.ts';
 import { validateMetadata } from './validate-metadata.ts';
 import type { World } from './world.ts';
 
@@ -32,6 +33,7 @@ export function updateObject(
   const sent = toStored(type, structuredClone(addressed(type, namespace, name, body)));
   const before = world.store.get(type.storage, namespace, name);
   if (!before) throw notFound(type, name);
+  dropUnknown(type, sent, options.strict === true, options.via ?? 'body');
   checkPreconditions(type, before, sent);
   const object = options.subresource === 'status' ? statusOnly(before, sent) : mainOnly(type, before, sent);
   for (const field of KEPT) object.metadata[field] = before.metadata[field];

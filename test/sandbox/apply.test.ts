@@ -126,3 +126,12 @@ describe('server-side apply', () => {
     expect(fieldsOf(patched, 'patcher')).toEqual({ 'f:data': { 'f:b': {} } });
   });
 });
+
+it('names the fields of several managers one by one', async () => {
+  await apply('one', secret('many', { a: 'YQ==' }));
+  await apply('two', secret('many', { b: 'YQ==' }));
+  const refused = await apply('three', secret('many', { a: 'Yg==', b: 'Yg==' }));
+  expect(refused.body.message).toBe(
+    'Apply failed with 2 conflicts: conflicts with "one":\n- .data.a\nconflicts with "two":\n- .data.b',
+  );
+});

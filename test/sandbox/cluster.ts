@@ -31,6 +31,8 @@ export interface CallOptions {
   readonly type?: string;
   readonly accept?: string;
   readonly token?: string;
+  /** Whom the admin acts as. */
+  readonly as?: string;
 }
 
 export interface Answer {
@@ -96,6 +98,7 @@ function requestWith(caData: string | undefined) {
         authorization: `Bearer ${options.token}`,
         accept: options.accept ?? 'application/json',
         'user-agent': 'rotor-test/1',
+        ...(options.as === undefined ? {} : { 'impersonate-user': options.as }),
         ...(body === undefined
           ? {}
           : {

@@ -74,3 +74,14 @@ it('tells all that is wrong with it at once', async () => {
     /^Secret "Bad_Name" is invalid: \[metadata\.name: Invalid value: "Bad_Name": a low/,
   );
 });
+
+it('knows its fields: a misspelt one is refused where the client asks for it, dropped otherwise', async () => {
+  const body = { metadata: { name: 'misspelt' }, stringdata: { a: 'b' } };
+  const strict = await cluster.call('POST', `${path}?fieldValidation=Strict`, { body });
+  expect(strict.body.message).toBe(
+    'Secret in version "v1" cannot be handled as a Secret: strict decoding error: unknown field "stringdata"',
+  );
+  const lax = await post(body);
+  expect(lax.status).toBe(201);
+  expect(lax.body.stringdata).toBeUndefined();
+});
