@@ -144,7 +144,10 @@ async function until<T>(
     const found = await look();
     if (found !== undefined) return found;
     if (Date.now() > end) {
-      const states = pods.list().map(({ metadata, status }) => `${metadata.name}: ${JSON.stringify(status)}`);
+      const states = pods
+        .list()
+        .slice(-20)
+        .map(({ metadata, status }) => `${metadata.namespace}/${metadata.name}: ${status?.phase}`);
       throw new Error(`waited ${ms} ms in vain for: ${what}\n${states.join('\n')}`);
     }
     const changed = Promise.withResolvers<void>();
