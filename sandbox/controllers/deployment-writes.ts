@@ -71,12 +71,18 @@ async function countCollision(cluster: Cluster, deployment: Deployment, name: st
   await write(cluster, deployment, { ...deployment.status, collisionCount });
 }
 
+/** The Deployment with what this very attempt wrote to it already. */
+function latest({ deployments }: Cluster, deployment: Deployment): Deployment {
+  const known = deployments.cache.get(deployment.metadata.namespace, deployment.metadata.name);
+  return known?.metadata.uid === deployment.metadata.uid ? known : deployment;
+}
+
 async function write(
-  { deployments }: Cluster,
+  cluster: Cluster,
   deployment: Deployment,
   status: NonNullable<Deployment['status']>,
 ): Promise<void> {
-  Object.assign(deployment, await deployments.updateStatus({ ...deployment, status }));
+  await cluster.deployments.updateStatus({ ...latest(cluster, deployment), status });
 }
 
 export interface ReportedSets {
@@ -90,6 +96,7 @@ export async function reportDeployment(
   deployment: Deployment,
   { fresh, old }: ReportedSets,
 ): Promise<Again> {
+  const before = latest(cluster, deployment).status ?? {};
   const { replicas = 1, strategy, paused, progressDeadlineSeconds } = deployment.spec;
   const rolling = strategy?.type !== 'Recreate';
   const { status, againMs } = decideStatus({
@@ -100,13 +107,13 @@ export async function reportDeployment(
     paused: paused ?? false,
     fresh: fresh && setFacts(fresh),
     all: [...old, ...(fresh ? [fresh] : [])].map(setFacts),
-    before: deployment.status ?? {},
+    before,
     nowMs: cluster.clock.now().getTime(),
   });
   const shown = Object.fromEntries(
     Object.entries(status).filter(([name, value]) => value !== 0 || name === 'observedGeneration'),
   );
-  if (!isDeepStrictEqual(shown, { ...deployment.status })) await write(cluster, deployment, shown);
+  if (!isDeepStrictEqual(shown, { ...before })) await write(cluster, deployment, shown);
   return againMs;
 }
 

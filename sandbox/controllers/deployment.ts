@@ -141,14 +141,13 @@ async function noteRevision(
       });
   const revision = annotations[REVISION];
   if (revision !== undefined && deployment.metadata.annotations?.[REVISION] !== revision) {
-    const written = await deployments.update({
+    await deployments.update({
       ...deployment,
       metadata: {
         ...deployment.metadata,
         annotations: { ...deployment.metadata.annotations, [REVISION]: revision },
       },
     });
-    Object.assign(deployment, written);
   }
   return noted;
 }

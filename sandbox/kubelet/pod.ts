@@ -10,7 +10,7 @@ import { expand } from './expansion.ts';
 import type { Settings } from './options.ts';
 import { PodFolder } from './pod-folder.ts';
 import { podStatus, sameStatus, withForeignConditions } from './pod-status.ts';
-import { allocatePorts, PORTS_ANNOTATION, type PortMap, portVariables } from './ports.ts';
+import { allocatePorts, PORTS_ANNOTATION, type PortMap, portVariables, releasePorts } from './ports.ts';
 import { StatusWriter } from './status-writer.ts';
 
 export interface PodContext {
@@ -99,6 +99,7 @@ export class PodRunner {
     this.#changed.resolve();
     await this.#started;
     await Promise.all(this.#all().map((container) => container.terminate(graceSeconds * 1000)));
+    releasePorts(this.#ports);
     if (!remove) return silent;
     this.#writer.mark();
     await this.#writer.close();

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import type { Pod } from '../controllers/client/wire.ts';
 
@@ -29,13 +30,39 @@ export function portVariables(map: PortMap): Record<string, string> {
   );
 }
 
+/** Below what systems hand out by themselves: a port that is free now isn't some connection's the next moment. */
+const [FIRST, LAST] = [15_000, 32_000];
+const ATTEMPTS = 100;
+/** A process needs a while until it listens: meanwhile its port is nobody else's. */
+const given = new Set<number>();
+
 async function freePort(address: string): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const port = randomInt(FIRST, LAST);
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(port, address)) return port;
+    given.delete(port);
+  }
+  throw new Error(`no free port on ${address}`);
+}
+
+/** Gives a pod's ports back. */
+export function releasePorts(map: PortMap): void {
+  for (const port of Object.values(map)) given.delete(port);
+}
+
+async function isFree(port: number, address: string): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(0, address, resolve);
-  });
-  const bound = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof bound === 'object' && bound ? bound.port : 0;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, address, resolve);
+    });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
 }

@@ -62,7 +62,7 @@ export async function bind(api: Api, { metadata }: Pod, node: string): Promise<v
     if (status !== 404 && status !== 405) throw error;
     // A server without the binding subresource. For a pod that is gone, this finds nothing either.
     await api.patch(PODS, metadata, { spec: { nodeName: node } }).catch((again: unknown) => {
-      if (![404, 409, 422].includes(statusOf(again) ?? 0)) throw again;
+      if (![404, 409].includes(statusOf(again) ?? 0)) throw again;
     });
   }
 }

@@ -143,7 +143,13 @@ async function until<T>(
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
-    if (Date.now() > end) throw new Error(`waited ${ms} ms in vain for: ${what}`);
+    if (Date.now() > end) {
+      const states = pods
+        .list()
+        .slice(-20)
+        .map(({ metadata, status }) => `${metadata.namespace}/${metadata.name}: ${status?.phase}`);
+      throw new Error(`waited ${ms} ms in vain for: ${what}\n${states.join('\n')}`);
+    }
     const changed = Promise.withResolvers<void>();
     const timer = setTimeout(changed.resolve, 100);
     const stop = pods.onChange(() => setImmediate(changed.resolve));

@@ -11,7 +11,7 @@ export function setPromises(the: () => TestCluster): void {
     const events: string[] = [];
     const stop = the().pods.onChange(({ before, after }) => {
       const pod = after ?? before;
-      if (pod?.metadata.labels?.app !== 'ordered') return;
+      if (pod?.metadata.labels?.app !== 'ordered' || pod.metadata.namespace !== the().namespace) return;
       const name = `${pod.metadata.name}@${variable(pod, 'VERSION')}`;
       if (!before) events.push(`made ${name}`);
       if (after && before && isReady(after) && !isReady(before)) events.push(`ready ${name}`);

@@ -55,7 +55,11 @@ export function volumePromises(the: () => TestCluster): void {
     });
     await untilReady(the(), 'variables');
     const file = join(the().folder, 'pods', pod.metadata.uid, 'volumes', 'emptyDir', 'out', 'env');
-    const written = await the().until('the file', () => readFile(file, 'utf8').catch(() => undefined));
+    // The file exists before its content does.
+    const written = await the().until('the file', async () => {
+      const text = await readFile(file, 'utf8').catch(() => '');
+      return text.endsWith('}') ? text : undefined;
+    });
     const env = JSON.parse(written) as Record<string, string>;
     expect(env).toMatchObject({ W_one: '1', W_two: '2', BOTH: '1-variables-$(NOT)-$(NAME)' });
     const ours = ['BOTH', 'HOSTNAME', 'NAME', 'PATH', 'ROTOR_SANDBOX_ROOT', 'W_one', 'W_two'];

@@ -56,6 +56,7 @@ export interface Api {
 /** Speaks to the cluster of a kubeconfig's current context. */
 export function connectApi(kubeConfig: KubeConfig): Api {
   const library = new IsomorphicFetchHttpLibrary();
+  let dispatcher: ReturnType<RequestContext['getDispatcher']>;
   const call = async <T>(
     method: HttpMethod,
     path: string,
@@ -72,6 +73,9 @@ export function connectApi(kubeConfig: KubeConfig): Api {
     }
     request.setSignal(AbortSignal.timeout(REQUEST_TIMEOUT_MS));
     await kubeConfig.applySecurityAuthentication(request);
+    // The kubeconfig makes a connection pool for every request; one for all of them keeps connections open.
+    dispatcher ??= request.getDispatcher();
+    if (dispatcher) request.setDispatcher(dispatcher);
     const response = await library.send(request).toPromise();
     const text = await response.body.text();
     if (response.httpStatusCode >= 300)

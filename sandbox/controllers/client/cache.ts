@@ -39,9 +39,11 @@ export async function watchKind<T extends Stored>(
         }
         const end = await watchFrom(api, kind, version, signal, (event) => {
           failures = 0;
+          log.trace({ kind: kind.kind, event: event.type, name: event.object.metadata.name }, 'watch event');
           if (event.type !== 'BOOKMARK') store.apply(event.type, event.object);
           version = event.object.metadata.resourceVersion;
         });
+        log.trace({ kind: kind.kind, version, end }, 'watch ended');
         if (end === 'expired') version = '';
       } catch (error) {
         if (signal.aborted) break;
