@@ -12,26 +12,29 @@ export interface PodEvidence {
   readonly startedAt: string | undefined;
 }
 
-/** The pods of a workload that run or are about to; those that have ended use nothing any more. */
+/**
+ * The pods of a workload that run or are about to; those that have ended use nothing any more.
+ * @param wanted what their annotation must say; undefined: that they have none, being of before Rotor came
+ */
 export async function podsOn(
   call: Call,
   cluster: Cluster,
   workload: ClusterObject,
   annotation: string,
-  versionId: string,
+  wanted: string | undefined,
 ): Promise<readonly PodEvidence[]> {
   const namespace = workload.metadata?.namespace ?? '';
   const pods = await cluster.list(call, { apiVersion: 'v1', kind: 'Pod', namespace }, selectorOf(workload));
-  return pods.filter((pod) => !hasEnded(pod)).map((pod) => evidenceOf(pod, annotation, versionId));
+  return pods.filter((pod) => !hasEnded(pod)).map((pod) => evidenceOf(pod, annotation, wanted));
 }
 
-function evidenceOf(pod: ClusterObject, annotation: string, versionId: string): PodEvidence {
+function evidenceOf(pod: ClusterObject, annotation: string, wanted: string | undefined): PodEvidence {
   const startedAt = pod.status?.startTime;
   return {
     name: pod.metadata?.name ?? '',
-    onVersion: pod.metadata?.annotations?.[annotation] === versionId,
+    onVersion: pod.metadata?.annotations?.[annotation] === wanted,
     ready: isReady(pod),
-    by: 'template',
+    by: wanted === undefined ? 'untouched' : 'template',
     startedAt: startedAt instanceof Date ? startedAt.toISOString() : startedAt,
   };
 }

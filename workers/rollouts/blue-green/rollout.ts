@@ -6,6 +6,7 @@ import { assertDelivered } from '../../kubernetes/delivered.ts';
 import { endpointPods } from '../../kubernetes/endpoints.ts';
 import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
+import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
 import {
   obstacleOf,
   progressOf,
@@ -75,11 +76,14 @@ class BlueGreenSession implements RolloutSession {
 
   async finish(call: Call, credential: Credential): Promise<NotYet | undefined> {
     const cluster = await this.#clusters.open(this.#spec.context);
-    let blue = await this.#read(call, cluster, this.#blueRef());
-    const annotations = blue.spec?.template?.metadata?.annotations ?? {};
-    if (annotations[this.#annotation] !== credential.versionId) {
-      blue = await this.#annotate(call, cluster, credential);
-    }
+    const { workload: blue } = await toVersion(
+      call,
+      cluster,
+      this.#blueRef(),
+      await this.#read(call, cluster, this.#blueRef()),
+      this.#annotation,
+      credential.versionId,
+    );
     const progress = progressOf(blue);
     const name = `deployment ${this.#spec.namespace}/${this.#spec.deployment}`;
     if (progress.state === 'stuck')
@@ -131,13 +135,16 @@ class BlueGreenSession implements RolloutSession {
 
   /** Within the grace time the Deployment was never touched: its pods run what they ran. Later it is rolled back. */
   async #backToBlue(call: Call, cluster: Cluster, credential: Credential): Promise<ConsumerProof | NotYet> {
-    const { namespace, deployment, service: name, secret } = this.#spec;
-    let blue = await this.#read(call, cluster, this.#blueRef());
-    const has: string | undefined = blue.spec?.template?.metadata?.annotations?.[this.#annotation];
-    if (has !== undefined && has !== credential.versionId) {
-      await assertDelivered(call, cluster, { namespace, name: secret }, credential.versionId);
-      blue = await this.#annotate(call, cluster, credential);
-    }
+    const { namespace, deployment, service: name } = this.#spec;
+    const found = await this.#read(call, cluster, this.#blueRef());
+    const { workload: blue, wanted } = await backToVersion(
+      call,
+      cluster,
+      this.#blueRef(),
+      found,
+      this.#annotation,
+      credential.versionId,
+    );
     const progress = progressOf(blue);
     if (progress.state === 'stuck')
       throw new RotorError('rollout.unhealthy', {
@@ -152,21 +159,14 @@ class BlueGreenSession implements RolloutSession {
     }
     await this.#removeTwins(call, cluster, []);
     await this.#switch(call, cluster, undefined);
-    const pods = await podsOn(call, cluster, blue, this.#annotation, credential.versionId);
-    const untouched = pods.every(({ onVersion }) => !onVersion);
+    const pods = await podsOn(call, cluster, blue, this.#annotation, wanted);
     return {
       consumer: this.consumer,
       healthy: true,
       version: 'restarted',
-      detail: `service ${namespace}/${name} leads to ${deployment}, whose ${pods.length} pods ${untouched ? 'were never touched' : 'started with this version'}`,
-      pods: untouched ? pods.map((pod) => ({ ...pod, onVersion: true, by: 'untouched' as const })) : pods,
+      detail: `service ${namespace}/${name} leads to the ${pods.length} pods of ${deployment}, which have the template of before`,
+      pods,
     };
-  }
-
-  #annotate(call: Call, cluster: Cluster, { versionId }: Credential): Promise<ClusterObject> {
-    return cluster.patch(call, this.#blueRef(), {
-      spec: { template: { metadata: { annotations: { [this.#annotation]: versionId } } } },
-    });
   }
 
   /** Before a twin with the same labels appears, the Service is told to lead to the pods that it leads to now, and no others. */

@@ -5,8 +5,9 @@ import type { Cluster, ClusterObject, Clusters, ObjectRef } from '../../kubernet
 import { assertDelivered } from '../../kubernetes/delivered.ts';
 import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
+import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
 import { obstacleOf, progressOf, versionAnnotation, workloadRef } from '../../kubernetes/workloads.ts';
-import type { ConsumerProof, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
 import { type RollingSpec, rollingSpec } from './spec.ts';
 
 /**
@@ -49,17 +50,20 @@ class RollingSession implements RolloutSession {
       });
   }
 
-  async move(call: Call, credential: Credential): Promise<ConsumerProof | NotYet> {
+  async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
     const { namespace, secret: name } = this.#spec;
     await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
-    let workload = await this.#read(call, cluster);
-    const template = workload.spec?.template?.metadata?.annotations ?? {};
-    if (template[this.#annotation] !== credential.versionId) {
-      workload = await cluster.patch(call, this.#ref, {
-        spec: { template: { metadata: { annotations: { [this.#annotation]: credential.versionId } } } },
-      });
-    }
+    const found = await this.#read(call, cluster);
+    const change = going === 'forward' ? toVersion : backToVersion;
+    const { workload, wanted } = await change(
+      call,
+      cluster,
+      this.#ref,
+      found,
+      this.#annotation,
+      credential.versionId,
+    );
     const progress = progressOf(workload);
     if (progress.state === 'stuck')
       throw new RotorError('rollout.unhealthy', {
@@ -68,14 +72,20 @@ class RollingSession implements RolloutSession {
       });
     if (progress.state === 'moving') return { notYet: `${this.#name(cluster)}: ${progress.detail}` };
 
-    const pods = await podsOn(call, cluster, workload, this.#annotation, credential.versionId);
+    const pods = await podsOn(call, cluster, workload, this.#annotation, wanted);
     const behind = pods.filter(({ onVersion, ready }) => !onVersion || !ready);
-    if (behind.length > 0) return { notYet: `pod ${behind[0]?.name} is not on the new version yet` };
+    if (behind.length > 0)
+      return {
+        notYet: `pod ${behind[0]?.name} is not on the ${going === 'forward' ? 'new' : 'previous'} version yet`,
+      };
     return {
       consumer: this.consumer,
       healthy: true,
       version: 'restarted',
-      detail: `${this.#name(cluster)}: all ${pods.length} pods started with this version in their template`,
+      detail:
+        wanted === credential.versionId
+          ? `${this.#name(cluster)}: all ${pods.length} pods started with this version in their template`
+          : `${this.#name(cluster)}: all ${pods.length} pods have the template of before`,
       pods,
     };
   }
