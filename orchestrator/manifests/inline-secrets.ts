@@ -20,7 +20,9 @@ export function findInlineSecrets(document: unknown, path: Path = []): InlineSec
   if (Array.isArray(document))
     return document.flatMap((item, index) => findInlineSecrets(item, [...path, index]));
   return Object.entries(document).flatMap(([name, value]): InlineSecret[] => {
-    const plain = typeof value === 'string' || typeof value === 'number';
+    // A template that is filled from the credential, as in the data of a delivered Secret, is no secret itself.
+    const filled = typeof value === 'string' && /^\s*\{\{[^{}]+\}\}\s*$/.test(value);
+    const plain = (typeof value === 'string' && !filled) || typeof value === 'number';
     if (!plain || !SECRET_NAME.test(name)) return findInlineSecrets(value, [...path, name]);
     const message = `must not be written here: write a reference, e.g. ${name}From: {file: ...}`;
     return [{ path: [...path, name], message }];

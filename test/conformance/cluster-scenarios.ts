@@ -197,7 +197,7 @@ async function runningBehindTheService(
 export const byRollingUpdate = () =>
   aShop((clusters, namespace) => {
     const rollout = rollingRollout({ clusters });
-    return rollout.open('shop', rollout.spec.parse({ deployment: 'shop', namespace, secret: 'db' }));
+    return rollout.open('shop', rollout.spec.parse({ deployment: 'shop', namespace, secretName: 'db' }));
   });
 
 export const byTwin = () =>
@@ -205,6 +205,6 @@ export const byTwin = () =>
     const rollout = blueGreenRollout({ clusters });
     return rollout.open(
       'shop',
-      rollout.spec.parse({ deployment: 'shop', service: 'shop', namespace, secret: 'db' }),
+      rollout.spec.parse({ deployment: 'shop', service: 'shop', namespace, secretName: 'db' }),
     );
   });

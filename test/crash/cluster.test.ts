@@ -31,8 +31,8 @@ afterEach(async () => {
 afterAll(stopTestCluster);
 
 const strategies = {
-  rolling: { deployment: 'web', secret: 'db' },
-  blueGreen: { deployment: 'web', service: 'web', secret: 'db' },
+  rolling: { deployment: 'web', secretName: 'db' },
+  blueGreen: { deployment: 'web', service: 'web', secretName: 'db' },
 } as const;
 
 describe.each(Object.entries(strategies))(

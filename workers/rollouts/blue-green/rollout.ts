@@ -42,7 +42,7 @@ class BlueGreenSession implements RolloutSession {
     this.consumer = consumer;
     this.#clusters = clusters;
     this.#spec = spec;
-    this.#annotation = versionAnnotation(spec.secret);
+    this.#annotation = versionAnnotation(spec.secretName);
   }
 
   async plan(call: Call): Promise<void> {
@@ -99,8 +99,8 @@ class BlueGreenSession implements RolloutSession {
 
   async #toGreen(call: Call, cluster: Cluster, credential: Credential): Promise<ConsumerProof | NotYet> {
     const slot = slotOf(credential.versionId);
-    const { namespace, secret } = this.#spec;
-    await assertDelivered(call, cluster, { namespace, name: secret }, credential.versionId);
+    const { namespace, secretName } = this.#spec;
+    await assertDelivered(call, cluster, { namespace, name: secretName }, credential.versionId);
     const ref: ObjectRef = { ...this.#blueRef(), name: twinName(this.#spec.deployment, slot) };
     const service = await this.#read(call, cluster, this.#serviceRef());
     const blue = await this.#read(call, cluster, this.#blueRef());

@@ -7,7 +7,7 @@ export const blueGreenSpec = z.strictObject({
   namespace: objectName,
   service: objectName.describe('The Service through which its clients come; its selector is switched'),
   context: z.string().min(1).optional().describe('Context of the kubeconfig; the current one when absent'),
-  secret: objectName.describe('The delivered Secret that its pods read'),
+  secretName: objectName.describe('The delivered Secret that its pods read'),
 });
 
 export type BlueGreenSpec = z.infer<typeof blueGreenSpec>;

@@ -34,7 +34,7 @@ class RollingSession implements RolloutSession {
     this.#clusters = clusters;
     this.#spec = spec;
     this.#ref = refOfSpec(spec);
-    this.#annotation = versionAnnotation(spec.secret);
+    this.#annotation = versionAnnotation(spec.secretName);
   }
 
   async plan(call: Call): Promise<void> {
@@ -52,7 +52,7 @@ class RollingSession implements RolloutSession {
 
   async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
-    const { namespace, secret: name } = this.#spec;
+    const { namespace, secretName: name } = this.#spec;
     await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
     const found = await this.#read(call, cluster);
     const change = going === 'forward' ? toVersion : backToVersion;

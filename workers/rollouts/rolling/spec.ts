@@ -9,7 +9,7 @@ export const rollingSpec = z
     daemonSet: name.optional(),
     namespace: name,
     context: z.string().min(1).optional().describe('Context of the kubeconfig; the current one when absent'),
-    secret: name.describe('The delivered Secret that its pods read'),
+    secretName: name.describe('The delivered Secret that its pods read'),
   })
   .superRefine((spec, context) => {
     const named = [spec.deployment, spec.statefulSet, spec.daemonSet].filter((each) => each !== undefined);
