@@ -192,9 +192,12 @@ async function served(): Promise<{ pod: string; version: string }[]> {
 /** What the processes themselves say, once the pods of before are gone. */
 async function expectAllOn(version: string): Promise<void> {
   await expect.poll(async () => (await running()).length, { timeout: 20_000 }).toBe(2);
-  const pods = await running();
-  const all = await served();
-  expect(pods.map((pod) => all.find((each) => each.pod === pod)?.version)).toEqual([version, version]);
+  const reported = async () => {
+    const all = await served();
+    return (await running()).map((pod) => all.find((each) => each.pod === pod)?.version);
+  };
+  // A pod may be writing its report in this very moment.
+  await expect.poll(reported, { timeout: 10_000 }).toEqual([version, version]);
 }
 
 async function refusals(): Promise<readonly string[]> {
