@@ -9,6 +9,7 @@ import type { Role } from '../../ledger/tokens.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { type ApiEnv, access, LIMITS, type Limits } from './access.ts';
 import { answerFor } from './errors.ts';
+import { healthRoutes } from './health.ts';
 import { routes } from './routes.ts';
 
 export interface ApiOptions {
@@ -74,12 +75,7 @@ export function createApi(orchestrator: Orchestrator, options: ApiOptions): Open
     ),
   );
 
-  app.get('/healthz', (context) => context.text('ok\n'));
-  app.get('/readyz', async (context) => {
-    await ledgerNow(orchestrator.ledger);
-    return context.text('ok\n');
-  });
-  app.get('/metrics', async (context) => context.text(await options.metrics()));
+  app.route('/', healthRoutes({ ready: () => ledgerNow(orchestrator.ledger), metrics: options.metrics }));
 
   const allow = access(orchestrator.ledger, options.limits ?? LIMITS);
   for (const route of routes) mount(app, route, allow(route.role), orchestrator);

@@ -19,7 +19,8 @@ import { streamChanges } from './events.ts';
 
 const policyParams = z.object({ namespace: z.string().max(63), name: z.string().max(253) });
 const rotationParams = z.object({ id: z.uuid() });
-const tokenBody = z.object({
+/** What a new API token is asked for with. */
+export const tokenBody = z.object({
   name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/),
   role: z.enum(ROLES),
   expiresIn: z

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import { serve } from '@hono/node-server';
-import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { Hono } from 'hono';
 import { foreignCode, RotorError } from '../../core/errors.ts';
 import type { ApiEnv } from './access.ts';
 
@@ -11,8 +11,9 @@ export interface Served {
 
 /** @throws RotorError `config.invalid` when the address is taken or not ours */
 export async function serveApi(
-  app: OpenAPIHono<ApiEnv>,
+  app: Pick<Hono<ApiEnv>, 'fetch'> | Pick<Hono, 'fetch'>,
   { host, port }: { host: string; port: number },
+  variable: 'ROTOR_LISTEN' | 'ROTOR_HEALTH_LISTEN' = 'ROTOR_LISTEN',
 ): Promise<Served> {
   return new Promise((resolve, reject) => {
     const server = serve({ fetch: app.fetch, hostname: host, port }, (info) => {
@@ -23,7 +24,7 @@ export async function serveApi(
       const code = foreignCode(error);
       reject(
         new RotorError('config.invalid', {
-          what: `ROTOR_LISTEN: ${host}:${port} can't be used (${code})`,
+          what: `${variable}: ${host}:${port} can't be used (${code})`,
           ...(code === 'EADDRINUSE'
             ? {
                 hint: 'Another process listens there, perhaps another Rotor: stop it, or choose another port.',

@@ -1,6 +1,9 @@
 import type { Command } from 'commander';
 import { type Config, readConfig } from '../../core/config.ts';
-import { layFoundation, startWorkers } from '../processes/foundation.ts';
+import { ledgerNow } from '../../ledger/rotations.ts';
+import { createHealthApi } from '../api/health.ts';
+import { type Served, serveApi } from '../api/serve.ts';
+import { type Foundation, layFoundation, startWorkers } from '../processes/foundation.ts';
 import { startOrchestrating } from '../processes/orchestrating.ts';
 
 /** `up`, `orchestrator` and `worker`: the commands that stay. */
@@ -24,7 +27,15 @@ export function registerProcessCommands(program: Command): void {
     .command('worker')
     .description('Run a worker: takes rotations from the queue; as many as you like')
     .option('--concurrency <n>', 'rotations at once')
+    .option('--health-listen <address>', 'address and port of /healthz, /readyz and /metrics')
     .action((flags) => run(readConfig(process.env, flags), 'worker', { orchestrate: false, work: true }));
+}
+
+/** For a process without an API, when somebody asks after it. */
+async function serveHealth({ config, log, ledger, telemetry }: Foundation): Promise<Served | undefined> {
+  if (!config.healthListen) return undefined;
+  const api = createHealthApi(log, { ready: () => ledgerNow(ledger), metrics: () => telemetry.metrics() });
+  return serveApi(api, config.healthListen, 'ROTOR_HEALTH_LISTEN');
 }
 
 /** Runs until SIGTERM or SIGINT, then finishes the steps at hand and hands everything else over. */
@@ -36,8 +47,10 @@ async function run(
   const foundation = await layFoundation(config, name);
   const { log } = foundation;
   const workers = parts.work ? await startWorkers(foundation) : undefined;
+  const health = parts.orchestrate ? undefined : await serveHealth(foundation);
   const orchestrating = parts.orchestrate ? await startOrchestrating(foundation) : undefined;
-  const where = orchestrating ? ` at ${orchestrating.served.url}` : '';
+  const url = (orchestrating?.served ?? health)?.url;
+  const where = url ? ` at ${url}` : '';
   process.stdout.write(`rotor ${name} is running${where}; stop it with Ctrl-C\n`);
   if (orchestrating?.tokenFile) process.stdout.write(`the admin token is in ${orchestrating.tokenFile}\n`);
 
@@ -49,6 +62,7 @@ async function run(
   log.info({ signal }, 'shutting down: finishing the steps at hand');
   await orchestrating?.close();
   await workers?.close();
+  await health?.close();
   await foundation.close();
   // A parent's channel would keep this process alive.
   if (process.connected) process.disconnect();
