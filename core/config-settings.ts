@@ -35,6 +35,13 @@ export const SETTINGS = {
     default: '127.0.0.1:8420',
     meaning: 'Address and port of the HTTP API, `[::1]:8420` for IPv6. Port 0 takes a free one.',
   },
+  healthListen: {
+    variable: 'ROTOR_HEALTH_LISTEN',
+    flag: 'health-listen',
+    secret: false,
+    meaning:
+      'Address and port where a worker serves `/healthz`, `/readyz` and `/metrics`; nowhere when not set.',
+  },
   home: {
     variable: 'ROTOR_HOME',
     flag: 'home',
@@ -47,6 +54,14 @@ export const SETTINGS = {
     flag: 'mode',
     secret: false,
     meaning: '`embedded` or `production`. Production when ROTOR_DATABASE_URL is set, else embedded.',
+  },
+  migrate: {
+    variable: 'ROTOR_MIGRATE',
+    flag: 'migrate',
+    secret: false,
+    default: 'auto',
+    meaning:
+      '`auto` brings the schema of the ledger up to date at every start; `check` only looks, for users of the database who may not: `rotor migrate` does it.',
   },
   logLevel: {
     variable: 'ROTOR_LOG_LEVEL',

@@ -26,6 +26,7 @@ test('nothing set means an embedded Rotor on this machine only', () => {
     mode: 'embedded',
     listen: { host: '127.0.0.1', port: 8420 },
     home: './.rotor',
+    migrate: 'auto',
     logLevel: 'info',
     url: 'http://127.0.0.1:8420',
     leaseMs: 30_000,
@@ -116,6 +117,7 @@ test.each<[string, Record<string, string>, string]>([
     { ROTOR_DATABASE_URL_FILE: '/hunter2', ROTOR_KEY_FILE: '/k' },
     "ROTOR_DATABASE_URL_FILE: the file can't be read (ENOENT)",
   ],
+  ['a way to migrate that is none', { ROTOR_MIGRATE: 'never' }, 'ROTOR_MIGRATE: needs auto or check'],
   ['a mode that is none', { ROTOR_MODE: 'prod' }, 'ROTOR_MODE: needs embedded or production'],
   [
     'an address without port',

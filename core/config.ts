@@ -14,6 +14,12 @@ const url = (schemes: readonly string[]) => {
 };
 const secretUrl = (schemes: readonly string[]) => url(schemes).transform((text) => SecretValue.of(text));
 
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/, 'needs address and port, such as "127.0.0.1:8420"')
+  .transform(splitListen)
+  .refine(({ port }) => port <= 65_535, 'needs a port up to 65535');
+
 const schema = z.object({
   databaseUrl: secretUrl(['postgres', 'postgresql']).optional(),
   queueUrl: secretUrl([
@@ -27,13 +33,11 @@ const schema = z.object({
     'postgresql',
   ]).optional(),
   keyFile: z.string().optional(),
-  listen: z
-    .string()
-    .regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/, 'needs address and port, such as "127.0.0.1:8420"')
-    .transform(splitListen)
-    .refine(({ port }) => port <= 65_535, 'needs a port up to 65535'),
+  listen: address,
+  healthListen: address.optional(),
   home: z.string(),
   mode: z.enum(['embedded', 'production'], 'needs embedded or production').optional(),
+  migrate: z.enum(['auto', 'check'], 'needs auto or check'),
   logLevel: z.enum(
     ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
     'needs trace, debug, info, warn, error, fatal or silent',

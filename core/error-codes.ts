@@ -20,6 +20,10 @@ export const ERROR_CODES = {
 
   'ledger.unavailable': ['retryable', 'Check that the database at ROTOR_DATABASE_URL accepts connections.'],
   'ledger.fenced': ['terminal', 'Nothing to do: another worker has taken over this rotation.'],
+  'ledger.schema-older': [
+    'retryable',
+    'Run `rotor migrate` of the version that is installed, as a user who may change the schema.',
+  ],
   'ledger.schema-newer': ['terminal', 'Upgrade this process: a newer Rotor has migrated the ledger.'],
   'ledger.not-found': ['terminal', 'Check the name; `rotor get` lists what there is.'],
   'ledger.conflict': [

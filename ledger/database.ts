@@ -1,9 +1,9 @@
-import { fileURLToPath } from 'node:url';
 import { runner } from 'node-pg-migrate';
 import pg from 'pg';
 import { foreignCode, RotorError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { SecretValue } from '../core/secret.ts';
+import { MIGRATIONS } from './schema.ts';
 
 /** The ledger's database. Only files of this folder touch it; everybody else calls their functions. */
 export interface Ledger {
@@ -96,15 +96,18 @@ async function inTransaction<T>(pool: pg.Pool, work: (ledger: Ledger) => Promise
   }
 }
 
-/** Applies the numbered migrations, each start once, several processes at once in turn. */
-export async function migrateLedger(url: SecretValue, log: Logger): Promise<void> {
+/**
+ * Applies the numbered migrations, each start once, several processes at once in turn.
+ * @returns the names of those that were missing
+ */
+export async function migrateLedger(url: SecretValue, log: Logger): Promise<readonly string[]> {
   const client = new pg.Client({ connectionString: url.reveal(), connectionTimeoutMillis: 10_000 });
   client.on('error', (error) => log.warn({ err: error }, 'the migration connection was lost'));
   try {
     await client.connect();
     const applied = await runner({
       dbClient: client,
-      dir: fileURLToPath(new URL('migrations', import.meta.url)),
+      dir: MIGRATIONS,
       ignorePattern: '(?!.*\\.sql$).*',
       direction: 'up',
       migrationsTable: 'migrations',
@@ -119,8 +122,9 @@ export async function migrateLedger(url: SecretValue, log: Logger): Promise<void
         error: () => undefined,
       },
     });
-    if (applied.length > 0)
-      log.info({ migrations: applied.map((migration) => migration.name) }, 'ledger migrated');
+    const names = applied.map(({ name }) => name);
+    if (names.length > 0) log.info({ migrations: names }, 'ledger migrated');
+    return names;
   } catch (error) {
     throw ledgerError(error);
   } finally {
@@ -132,7 +136,7 @@ const CONNECTION_LOST =
   /^(08|57P0[123]|53|40001|40P01|ECONN|ENOTFOUND|EAI_|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH)/;
 
 /** Connection trouble becomes retryable; anything else is a bug of a statement here, named by its SQLSTATE alone. */
-function ledgerError(error: unknown): RotorError {
+export function ledgerError(error: unknown): RotorError {
   if (error instanceof RotorError) return error;
   const code = foreignCode(error);
   const message = error instanceof Error ? error.message : '';
@@ -142,6 +146,13 @@ function ledgerError(error: unknown): RotorError {
       what,
       kind: 'terminal',
       hint: 'Check user, password and database in ROTOR_DATABASE_URL.',
+      cause: error,
+    });
+  }
+  if (code === '42704') {
+    return new RotorError('ledger.not-found', {
+      what: "the ledger's database has no such role",
+      hint: 'Create it first: CREATE ROLE ... LOGIN.',
       cause: error,
     });
   }

@@ -12,6 +12,8 @@ export interface HostOptions {
   /** Distance of the recovery sweeps in milliseconds. */
   readonly sweepMs: number;
   readonly queueName?: string;
+  /** Whether a queue in PostgreSQL is given its tables; true by default. */
+  readonly migrate?: boolean;
 }
 
 export interface WorkerHost {
@@ -32,6 +34,7 @@ export async function startWorkerHost(options: HostOptions): Promise<WorkerHost>
     url: options.queueUrl,
     log: saga.log,
     ...(options.queueName ? { name: options.queueName } : {}),
+    ...(options.migrate === undefined ? {} : { migrate: options.migrate }),
   };
   const queue = await openQueue(named);
 

@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { RotorError } from '../../core/errors.ts';
 import { registerKeyCommands } from './key-commands.ts';
 import { registerLookCommands } from './look-commands.ts';
+import { registerMigrateCommand } from './migrate-command.ts';
 import { complain } from './output.ts';
 import { registerPolicyCommands } from './policy-commands.ts';
 import { registerProcessCommands } from './processes.ts';
@@ -39,6 +40,7 @@ Examples:
 Environment: ROTOR_URL, ROTOR_TOKEN_FILE and others: docs/configuration.md.`,
   );
 registerProcessCommands(program);
+registerMigrateCommand(program);
 registerPolicyCommands(program);
 registerLookCommands(program);
 registerTrustCommands(program);

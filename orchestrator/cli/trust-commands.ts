@@ -4,13 +4,12 @@ import { text } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
 import { type Config, readConfig } from '../../core/config.ts';
 import { asRotorError, RotorError } from '../../core/errors.ts';
-import { silentLog } from '../../core/log.ts';
 import { loadKeyring } from '../../core/seal-key-file.ts';
 import { sealedEvents, type Verdict } from '../../ledger/audit.ts';
-import { type Ledger, openLedger } from '../../ledger/database.ts';
 import { ROLES } from '../../ledger/tokens.ts';
 import { verifyTrail } from '../operations/audit.ts';
 import { apiClient } from './client.ts';
+import { firstToken, type TokenFlags, withLedger } from './direct.ts';
 import { type Format, print } from './output.ts';
 
 const format = (command: Command): Format => command.optsWithGlobals().output as Format;
@@ -75,7 +74,13 @@ export function registerTrustCommands(program: Command): void {
     .description('Make a token and print it, once')
     .addOption(new Option('--role <role>', 'what it may do').choices([...ROLES]).default('viewer'))
     .option('--expires-in <duration>', 'for example 90d')
-    .action(async (name: string, { role, expiresIn }: { role: string; expiresIn?: string }, command) => {
+    .option('--direct', 'write to ROTOR_DATABASE_URL, without a server: how the first one is made')
+    .action(async (name: string, flags: TokenFlags, command) => {
+      const { role, expiresIn } = flags;
+      if (flags.direct) {
+        const made = await firstToken(name, flags);
+        return print(format(command), { token: made.reveal() }, () => made.reveal());
+      }
       const made = await apiClient().post<{ token: string }>('/v1/tokens', {
         name,
         role,
@@ -136,18 +141,4 @@ async function doctor(): Promise<void> {
     });
   }
   if (failed) process.exitCode = 1;
-}
-
-async function withLedger<T>(config: Config, work: (ledger: Ledger) => Promise<T>): Promise<T> {
-  if (!config.databaseUrl)
-    throw new RotorError('config.invalid', {
-      what: 'ROTOR_DATABASE_URL is not set',
-      hint: 'Set it, or leave out --direct while Rotor runs.',
-    });
-  const ledger = openLedger({ url: config.databaseUrl, log: silentLog, connections: 2 });
-  try {
-    return await work(ledger);
-  } finally {
-    await ledger.close();
-  }
 }

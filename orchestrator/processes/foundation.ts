@@ -10,6 +10,7 @@ import { createKeyFile, loadKeyring } from '../../core/seal-key-file.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { type Ledger, migrateLedger, openLedger } from '../../ledger/database.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../ledger/embedded-postgres.ts';
+import { assertSchema } from '../../ledger/schema.ts';
 import { rotators } from '../../rotators/registry.ts';
 import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
@@ -45,6 +46,7 @@ export async function layFoundation(config: Config, name: string): Promise<Found
   const home = resolve(config.home);
   const telemetry = startTelemetry(`rotor-${name}`, process.env);
   let embedded: EmbeddedPostgres | undefined;
+  let ledger: Ledger | undefined;
   try {
     if (config.mode === 'embedded') {
       await mkdir(home, { recursive: true });
@@ -56,8 +58,9 @@ export async function layFoundation(config: Config, name: string): Promise<Found
     const keyring = await loadKeyring(keyFile);
     if (!config.databaseUrl) embedded = await startEmbeddedPostgres({ folder: join(home, 'postgres'), log });
     const databaseUrl = config.databaseUrl ?? SecretValue.of(embedded?.url() ?? '');
-    await migrateLedger(databaseUrl, log);
-    const ledger = openLedger({ url: databaseUrl, log, connections: Math.max(10, config.concurrency + 5) });
+    if (config.migrate === 'auto') await migrateLedger(databaseUrl, log);
+    ledger = openLedger({ url: databaseUrl, log, connections: Math.max(10, config.concurrency + 5) });
+    await assertSchema(ledger);
     const clusters = kubeconfigClusters();
     const allowedCommands = await loadAllowedCommands(config.commandsFile);
     return {
@@ -77,12 +80,13 @@ export async function layFoundation(config: Config, name: string): Promise<Found
       anchorFile: join(home, 'audit-anchors'),
       telemetry,
       close: async () => {
-        await ledger.close();
+        await ledger?.close();
         await embedded?.stop();
         await telemetry.shutdown();
       },
     };
   } catch (thrown) {
+    await ledger?.close();
     await embedded?.stop();
     await telemetry.shutdown();
     throw thrown;
@@ -113,5 +117,6 @@ export async function startWorkers({
     queueUrl,
     concurrency: config.concurrency,
     sweepMs: config.sweepIntervalMs,
+    migrate: config.migrate === 'auto',
   });
 }

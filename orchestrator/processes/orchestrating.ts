@@ -32,7 +32,11 @@ const PRUNE_MS = 3_600_000;
 /** Scheduler, HTTP API and housekeeping of one process; any number of them share the work through the ledger. */
 export async function startOrchestrating(foundation: Foundation): Promise<Orchestrating> {
   const { config, ledger, log, registries, fingerprintKey, localStore, anchorFile, telemetry } = foundation;
-  const queue = await openQueue({ url: foundation.queueUrl, log });
+  const queue = await openQueue({
+    url: foundation.queueUrl,
+    log,
+    migrate: config.migrate === 'auto',
+  });
   const orchestrator: Orchestrator = {
     ledger,
     registries,

@@ -76,6 +76,37 @@ async function up(
 }
 
 describe('without a server', () => {
+  test('migrate says what it needs: a database, and no key file', async () => {
+    const { code, stdout } = await rotor(['migrate', '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/--grant <role>[\s\S]*ROTOR_MIGRATE=check/);
+    expect(await rotor(['migrate'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('ROTOR_DATABASE_URL'),
+    });
+  });
+
+  test('a database is migrated, and the first token made in it; the trail says how', async () => {
+    const database = await freshDatabase();
+    const env = { ROTOR_DATABASE_URL: database.url, ROTOR_LOG_LEVEL: 'warn' };
+    const migrated = await rotor(['migrate', '-o', 'json'], env);
+    expect(JSON.parse(migrated.stdout)).toMatchObject({ applied: [expect.any(String)], queue: true });
+    expect(await rotor(['migrate'], env)).toMatchObject({
+      code: 0,
+      stdout: 'the ledger is up to date\nthe queue is up to date\n',
+    });
+    const first = ['token', 'create', 'me', '--role', 'admin', '--direct'];
+    const keyed = { ...env, ROTOR_MODE: 'embedded' };
+    expect((await rotor(first, keyed)).stdout).toMatch(/^rotor_\S{43}\n$/);
+    expect(await rotor([...first, '--expires-in', 'soon'], keyed)).toMatchObject({ code: 2 });
+    const client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+    const { rows } = await client.query('SELECT actor, action, subject FROM rotor.audit');
+    await client.end();
+    expect(rows).toEqual([{ actor: 'database', action: 'token.created', subject: 'token/me' }]);
+    await database.drop();
+  });
+
   test('a valid set of manifests is valid', async () => {
     const examples = fileURLToPath(new URL('../../examples/postgres-one-machine', import.meta.url));
     expect(await rotor(['validate', '-f', examples])).toMatchObject({

@@ -15,18 +15,28 @@ export interface QueueConnection {
 }
 
 const POSTGRES = /^postgres(ql)?:$/;
+/** Where a queue in PostgreSQL lives, beside or far from the ledger. */
+export const QUEUE_SCHEMA = 'rotor_queue';
+
+export function isPostgres(url: SecretValue): boolean {
+  return POSTGRES.test(schemeOf(url.reveal()));
+}
+
+function schemeOf(url: string): string {
+  return url.slice(0, url.indexOf(':') + 1);
+}
 
 /**
  * Opens the backend that a URL names: `redis://`, `redis-cluster://host:port,host:port`,
  * `redis-sentinel://host:port,host:port/master-name`, all three with TLS as `rediss`, or `postgres://`.
  * A server of Redis that is out of reach is waited for, since BullMQ's own connections would be.
+ * @param migrate whether a queue in PostgreSQL is given its tables; otherwise they must be there
  * @throws RotorError `config.invalid` for anything else, and when the server was reached but trying again won't help
  */
-export async function connectQueue(url: SecretValue, log: Logger): Promise<QueueConnection> {
+export async function connectQueue(url: SecretValue, log: Logger, migrate = true): Promise<QueueConnection> {
   const text = url.reveal();
-  const scheme = text.slice(0, text.indexOf(':') + 1);
-  if (POSTGRES.test(scheme)) {
-    const connection = { connectionString: text, schema: 'rotor_queue', migrate: true, max: 8 };
+  if (isPostgres(url)) {
+    const connection = { connectionString: text, schema: QUEUE_SCHEMA, migrate, max: 8 };
     const factory = createPostgresBackend as unknown as BackendFactory<IQueueBackend, never>;
     return { connection: connection as never, prefix: undefined, factory, close: async () => undefined };
   }

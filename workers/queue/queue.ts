@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
-import { type Job, Queue, Worker } from 'bullmq';
+import { type Job, Queue, SchemaMigrationRequiredError, Worker } from 'bullmq';
 import { BullMQOtel } from 'bullmq-otel';
+import { RotorError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { Deadline } from '../../core/retry.ts';
 import type { SecretValue } from '../../core/secret.ts';
@@ -21,6 +22,8 @@ export interface RotationQueue {
 export interface QueueOptions {
   readonly url: SecretValue;
   readonly log: Logger;
+  /** Whether a queue in PostgreSQL is given its tables, true by default; otherwise `rotor migrate` has done it. */
+  readonly migrate?: boolean;
   /** Another name keeps test suites apart on one server. */
   readonly name?: string;
 }
@@ -40,8 +43,8 @@ const AGAIN_MS = 100;
  */
 const telemetry = lazily(() => new BullMQOtel({ tracerName: 'rotor.queue' }));
 
-export async function openQueue({ url, log, name = NAME }: QueueOptions): Promise<RotationQueue> {
-  const { factory, close, ...connection } = await connectQueue(url, log);
+export async function openQueue({ url, log, migrate, name = NAME }: QueueOptions): Promise<RotationQueue> {
+  const { factory, close, ...connection } = await connectQueue(url, log, migrate);
   const options = {
     connection: connection.connection,
     ...(connection.prefix ? { prefix: connection.prefix } : {}),
@@ -52,7 +55,9 @@ export async function openQueue({ url, log, name = NAME }: QueueOptions): Promis
     ? new Queue<RotationJob>(name, options, factory as never)
     : new Queue<RotationJob>(name, options);
   queue.on('error', (error) => log.warn({ err: error }, 'the queue has a problem'));
-  await queue.waitUntilReady();
+  await queue.waitUntilReady().catch((thrown) => {
+    throw schemaMissing(thrown);
+  });
   return {
     // Job ids must not contain ":" or be bare integers.
     wake: async (rotationId, turn, delayMs = 0) => {
@@ -86,11 +91,12 @@ export interface ConsumeOptions extends QueueOptions {
 export async function consumeQueue({
   url,
   log,
+  migrate,
   name = NAME,
   concurrency,
   handle,
 }: ConsumeOptions): Promise<{ close(): Promise<void> }> {
-  const { factory, close, ...connection } = await connectQueue(url, log);
+  const { factory, close, ...connection } = await connectQueue(url, log, migrate);
   const atHand = new Set<Promise<void>>();
   const process = async (job: Job<RotationJob>) => {
     const work = handle(job.data.rotationId);
@@ -124,6 +130,12 @@ export async function consumeQueue({
       await close();
     },
   };
+}
+
+/** What stands in the way of a queue in PostgreSQL that isn't migrated; anything else as it came. */
+function schemaMissing(thrown: unknown): unknown {
+  if (!(thrown instanceof SchemaMigrationRequiredError)) return thrown;
+  return new RotorError('ledger.schema-older', { what: "the queue's schema is not there", cause: thrown });
 }
 
 /** Jobs that could not be reported as done are stalled ones to others: a late job, which changes nothing. */
