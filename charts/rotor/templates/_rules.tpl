@@ -1,0 +1,109 @@
+{{/* What the workers may do where they deliver and roll out: docs/kubernetes.md, "What the workers need". dict: root, secrets */}}
+{{- define "rotor.workerRules" -}}
+{{- $strategies := .root.Values.rbac.strategies -}}
+{{- if .secrets }}
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames:
+    {{- toYaml .secrets | nindent 4 }}
+  verbs: [get, patch]
+{{- else }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, patch, create]
+{{- end }}
+{{- if or $strategies.rolling $strategies.blueGreen }}
+- apiGroups: [apps]
+  resources: {{ if $strategies.rolling }}[deployments, statefulsets, daemonsets]{{ else }}[deployments]{{ end }}
+  verbs: [get, patch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: {{ if $strategies.blueGreen }}[list, patch]{{ else }}[list]{{ end }}
+{{- end }}
+{{- if $strategies.blueGreen }}
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [create, delete, list]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, patch]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list]
+{{- end }}
+{{- end -}}
+
+{{/* Finding the consumers of a Secret, and who else may read it. */}}
+{{- define "rotor.discoveryRules" -}}
+{{- if .Values.rbac.discovery }}
+- apiGroups: [apps]
+  resources: [deployments, statefulsets, daemonsets, replicasets]
+  verbs: [get, list, watch]
+- apiGroups: [batch]
+  resources: [cronjobs, jobs]
+  verbs: [get, list, watch]
+- apiGroups: [argoproj.io]
+  resources: [rollouts]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+{{- end }}
+{{- if .Values.rbac.accessReview }}
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [roles, rolebindings]
+  verbs: [get, list, watch]
+{{- end }}
+{{- end -}}
+
+{{/* Manifests as custom resources: read them, say how they stand, and nothing that a person or GitOps has written. */}}
+{{- define "rotor.watchRules" -}}
+{{- $kinds := list "rotationpolicies" "providers" "stores" "runbooks" -}}
+- apiGroups: [rotor.dev]
+  resources: {{ $kinds | toJson }}
+  verbs: [get, list, watch]
+- apiGroups: [rotor.dev]
+  resources:
+  {{- range $kinds }}
+    - {{ . }}/status
+  {{- end }}
+  verbs: [get, patch, update]
+- apiGroups: ["", events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/* A role and its binding. dict: root, component, name, namespace ("" for the whole cluster), rules */}}
+{{- define "rotor.roleAndBinding" -}}
+{{- $cluster := eq .namespace "" }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ if $cluster }}ClusterRole{{ else }}Role{{ end }}
+metadata:
+  name: {{ .name }}
+  {{- if not $cluster }}
+  namespace: {{ .namespace }}
+  {{- end }}
+  labels:
+    {{- include "rotor.labels" . | nindent 4 }}
+rules:
+{{ .rules | trim }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ if $cluster }}ClusterRoleBinding{{ else }}RoleBinding{{ end }}
+metadata:
+  name: {{ .name }}
+  {{- if not $cluster }}
+  namespace: {{ .namespace }}
+  {{- end }}
+  labels:
+    {{- include "rotor.labels" . | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ if $cluster }}ClusterRole{{ else }}Role{{ end }}
+  name: {{ .name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "rotor.serviceAccountName" . }}
+    namespace: {{ .root.Release.Namespace }}
+{{- end -}}
