@@ -74,6 +74,27 @@ const networkPolicy: Strategy = {
   },
 };
 
+const PATH_TYPES = ['Exact', 'Prefix', 'ImplementationSpecific'];
+
+const ingress: Strategy = {
+  validate: (object) => {
+    const spec = ensureObject(object, 'spec');
+    if (spec.rules === undefined && spec.defaultBackend === undefined)
+      return [invalidValue('spec', spec, 'either `defaultBackend` or `rules` must be specified')];
+    return objectsAt(spec, 'rules').flatMap((rule, index) =>
+      objectsAt(rule, 'http', 'paths').flatMap((path, at) => {
+        const field = `spec.rules[${index}].http.paths[${at}]`;
+        const type = textAt(path, 'pathType');
+        if (type === undefined) return [required(`${field}.pathType`, 'pathType must be specified')];
+        if (!PATH_TYPES.includes(type)) return [unsupported(`${field}.pathType`, type, PATH_TYPES)];
+        return textAt(path, 'backend', 'service', 'name') || valueAt(path, 'backend', 'resource')
+          ? []
+          : [required(`${field}.backend`)];
+      }),
+    );
+  },
+};
+
 const endpoints = (object: JsonObject) => {
   for (const subset of objectsAt(object, 'subsets')) {
     for (const port of objectsAt(subset, 'ports')) fill(port, { protocol: 'TCP' });
@@ -90,6 +111,7 @@ export const otherStrategies: Readonly<Record<string, Strategy>> = {
   'policy/PodDisruptionBudget': budget,
   'autoscaling/HorizontalPodAutoscaler': scaler,
   'networking.k8s.io/NetworkPolicy': networkPolicy,
+  'networking.k8s.io/Ingress': ingress,
   'discovery.k8s.io/EndpointSlice': {
     defaults: (object) => {
       for (const port of objectsAt(object, 'ports')) fill(port, { name: '', protocol: 'TCP' });

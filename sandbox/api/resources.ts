@@ -74,6 +74,7 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
   'discovery.k8s.io/v1': { EndpointSlice: { gen: true } },
   'networking.k8s.io/v1': {
     NetworkPolicy: { short: ['netpol'], plural: 'networkpolicies', gen: true },
+    Ingress: { short: ['ing'], plural: 'ingresses', sub: STATUS, gen: true },
   },
   'autoscaling/v2': { HorizontalPodAutoscaler: { short: ['hpa'], sub: STATUS, all: true } },
   'apiextensions.k8s.io/v1': {

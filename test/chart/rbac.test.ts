@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { CHART, ofKind, type Rendered, render, skippedWithoutHelm, the } from './helm.ts';
+
+const DOCS = join(CHART, '..', '..', 'docs', 'kubernetes.md');
+const skipped = skippedWithoutHelm('the suite of the chart’s roles');
+
+type Rights = Readonly<Record<string, readonly string[]>>;
+
+/** What a role allows, resource by resource, its verbs in order. */
+function rightsOf(role: Rendered): Rights {
+  const rights = new Map<string, Set<string>>();
+  for (const { resources, verbs } of role.rules) {
+    for (const resource of resources) {
+      const known = rights.get(resource) ?? new Set();
+      for (const verb of verbs) known.add(verb);
+      rights.set(resource, known);
+    }
+  }
+  return inOrder(rights);
+}
+
+/** The table of docs/kubernetes.md under "What the workers need". */
+function documentedRights(): Rights {
+  const page = readFileSync(DOCS, 'utf8');
+  const section = page.split(/^## What the workers need$/m)[1]?.split(/^## /m)[0] ?? '';
+  const rights = new Map<string, Set<string>>();
+  for (const line of section.split('\n')) {
+    const [, verbs = '', resources = ''] = line.split('|').map((cell) => cell.trim());
+    if (!/^[a-z, ]+$/.test(verbs) || verbs === 'verb') continue;
+    for (const resource of resources.split(', '))
+      rights.set(resource, new Set([...(rights.get(resource) ?? []), ...verbs.split(', ')]));
+  }
+  return inOrder(rights);
+}
+
+function inOrder(rights: ReadonlyMap<string, ReadonlySet<string>>): Rights {
+  return Object.fromEntries([...rights].map(([resource, verbs]) => [resource, [...verbs].sort()]));
+}
+
+describe.skipIf(skipped)('roles of the chart', () => {
+  test('by default there are none: nothing in the cluster is reached', async () => {
+    const objects = await render();
+    for (const kind of ['Role', 'RoleBinding', 'ClusterRole', 'ClusterRoleBinding'])
+      expect(ofKind(objects, kind)).toEqual([]);
+  });
+
+  test('the workers may do what docs/kubernetes.md lists, in the named namespaces, and nothing else', async () => {
+    const objects = await render({ values: { namespaces: [{ name: 'shop' }, { name: 'billing' }] } });
+    const roles = ofKind(objects, 'Role');
+    expect(roles.map(({ metadata }) => metadata.namespace)).toEqual(['shop', 'billing']);
+    expect(Object.keys(documentedRights())).toContain('secrets');
+    for (const role of roles) expect(rightsOf(role)).toEqual(documentedRights());
+    expect(ofKind(objects, 'ClusterRole')).toEqual([]);
+    const worker = the(objects, 'ServiceAccount', '-worker').metadata;
+    for (const { subjects, roleRef, metadata } of ofKind(objects, 'RoleBinding')) {
+      expect(subjects).toEqual([{ kind: 'ServiceAccount', name: worker.name, namespace: worker.namespace }]);
+      expect(roles.map((role) => role.metadata.name)).toContain(roleRef.name);
+      expect(metadata.namespace).not.toBe('rotor');
+    }
+  });
+
+  test('Secrets that are named are the only ones, and none is created beside them', async () => {
+    const objects = await render({ values: { namespaces: [{ name: 'shop', secrets: ['orders-db'] }] } });
+    const rules = the(objects, 'Role').rules.filter((rule: { resources: string[] }) =>
+      rule.resources.includes('secrets'),
+    );
+    expect(rules).toEqual([
+      { apiGroups: [''], resources: ['secrets'], resourceNames: ['orders-db'], verbs: ['get', 'patch'] },
+    ]);
+  });
+
+  test('strategies that no policy uses take their rights with them', async () => {
+    const rights = async (strategies: object) =>
+      rightsOf(the(await render({ values: { namespaces: [{ name: 'a' }], rbac: { strategies } } }), 'Role'));
+    expect(await rights({ rolling: false, blueGreen: false })).toEqual({
+      secrets: ['create', 'get', 'patch'],
+    });
+    const rolling = await rights({ blueGreen: false });
+    expect(rolling.services).toBeUndefined();
+    expect(rolling.deployments).toEqual(['get', 'patch']);
+    expect(rolling.pods).toEqual(['list']);
+  });
+
+  test('the orchestrators have no right to any Secret, unless they shall plan', async () => {
+    const namespaces = [{ name: 'shop' }];
+    const watching = await render({
+      values: { namespaces, watchNamespaces: ['shop'], rbac: { discovery: true } },
+    });
+    const own = watching.filter(
+      ({ kind, subjects }) => kind === 'RoleBinding' && subjects[0].name.endsWith('-orchestrator'),
+    );
+    expect(own.map(({ roleRef }) => roleRef.name).sort()).toEqual(['rotor-orchestrator', 'rotor-watch']);
+    for (const { roleRef } of own) {
+      const rights = rightsOf(the(watching, 'Role', roleRef.name));
+      expect(rights.secrets).toBeUndefined();
+      for (const verbs of Object.values(rights)) expect(verbs).not.toContain('delete');
+    }
+    const planning = await render({ values: { namespaces, orchestrator: { plan: true } } });
+    expect(rightsOf(the(planning, 'Role', '-orchestrator'))).toEqual(documentedRights());
+  });
+
+  test('what people and GitOps write into custom resources is only read', async () => {
+    const objects = await render({ values: { watchNamespaces: ['shop'] } });
+    expect(rightsOf(the(objects, 'Role', '-watch'))).toEqual({
+      ...Object.fromEntries(
+        ['rotationpolicies', 'providers', 'stores', 'runbooks'].flatMap((kind) => [
+          [kind, ['get', 'list', 'watch']],
+          [`${kind}/status`, ['get', 'patch', 'update']],
+        ]),
+      ),
+      events: ['create', 'patch'],
+    });
+  });
+
+  test('the whole cluster is reached only when it is asked for, by one role each', async () => {
+    const values = { rbac: { clusterWide: true }, watchNamespaces: ['*'] };
+    const objects = await render({ values });
+    expect(ofKind(objects, 'Role')).toEqual([]);
+    const roles = ofKind(objects, 'ClusterRole');
+    // Names in the cluster are shared by all releases in it.
+    expect(roles.map(({ metadata }) => metadata.name)).toEqual([
+      'rotor-rotor-worker',
+      'rotor-rotor-orchestrator',
+    ]);
+    for (const role of roles) {
+      const verbs = Object.values(rightsOf(role)).flat();
+      expect(verbs).not.toContain('*');
+      expect(rightsOf(role).secrets ?? []).not.toContain('list');
+    }
+    expect(rightsOf(the(objects, 'ClusterRole', '-orchestrator')).secrets).toBeUndefined();
+  });
+
+  test('no role allows everything of anything', async () => {
+    for (const { kind, rules } of await render({ everything: true }))
+      if (kind === 'Role' || kind === 'ClusterRole') expect(JSON.stringify(rules)).not.toContain('"*"');
+  });
+});
