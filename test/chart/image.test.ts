@@ -1,0 +1,135 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { CHART } from './helm.ts';
+
+const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
+const manifest = JSON.parse(readFileSync(join(PROJECT, 'package.json'), 'utf8'));
+const values = readFileSync(join(CHART, 'values.yaml'), 'utf8');
+
+interface Instruction {
+  readonly name: string;
+  readonly text: string;
+}
+
+interface Stage {
+  readonly base: string;
+  readonly name: string | undefined;
+  readonly instructions: readonly Instruction[];
+}
+
+/** A Dockerfile as its stages; lines that end with a backslash go on. */
+function stagesOf(text: string): readonly Stage[] {
+  const lines = text
+    .split('\n')
+    .filter((line) => !/^\s*#/.test(line))
+    .join('\n')
+    .replaceAll(/\\\n\s*/g, ' ')
+    .split('\n')
+    .filter((line) => line.trim() !== '');
+  const stages: { base: string; name: string | undefined; instructions: Instruction[] }[] = [];
+  for (const line of lines) {
+    const [, name = '', rest = ''] = /^([A-Z]+)\s+(.*)$/.exec(line) ?? [];
+    expect(name, `a line of the Dockerfile that is no instruction: ${line}`).not.toBe('');
+    if (name === 'FROM') {
+      const [base = '', , as] = rest.split(/\s+/);
+      stages.push({ base, name: as, instructions: [] });
+    } else stages.at(-1)?.instructions.push({ name, text: rest });
+  }
+  return stages;
+}
+
+const dockerfile = readFileSync(join(PROJECT, 'Dockerfile'), 'utf8');
+const stages = stagesOf(dockerfile);
+const image = stages.at(-1) as Stage;
+const of = (stage: Stage, name: string) =>
+  stage.instructions.filter((each) => each.name === name).map(({ text }) => text);
+
+test('its base is pinned to the version of Node that the tests run with', () => {
+  const base = /^ARG NODE_IMAGE=(\S+)$/m.exec(dockerfile)?.[1] ?? '';
+  expect(base).toMatch(/^node:(\d+\.\d+\.\d+)-[a-z]+-slim$/);
+  expect(base).toContain(manifest.devDependencies.node);
+  for (const stage of stages) expect(stage.base).toBe(`$${'{NODE_IMAGE}'}`);
+  expect(of(image, 'LABEL')[0]).toContain(base);
+});
+
+test('it runs as a user that is a number and not root, the one that the chart names', () => {
+  const [user] = of(image, 'USER');
+  expect(of(image, 'USER')).toHaveLength(1);
+  expect(user).toMatch(/^[1-9]\d*:[1-9]\d*$/);
+  const after = image.instructions.slice(image.instructions.findIndex(({ name }) => name === 'USER'));
+  expect(after.map(({ name }) => name)).not.toContain('RUN');
+  for (const field of ['runAsUser', 'runAsGroup', 'fsGroup'])
+    expect(values).toContain(`${field}: ${user?.split(':')[0]}\n`);
+});
+
+test('everything that is copied exists, and is let through by .dockerignore', () => {
+  const ignore = readFileSync(join(PROJECT, '.dockerignore'), 'utf8').split('\n');
+  expect(ignore.find((line) => line !== '' && !line.startsWith('#'))).toBe('*');
+  const names = stages.map(({ name }) => name);
+  for (const stage of stages) {
+    for (const copied of of(stage, 'COPY')) {
+      const from = /^--from=(\S+) /.exec(copied)?.[1];
+      if (from !== undefined) {
+        expect(names).toContain(from);
+        continue;
+      }
+      for (const source of copied.split(/\s+/).slice(0, -1)) {
+        expect(existsSync(join(PROJECT, source)), source).toBe(true);
+        expect(ignore, source).toContain(`!${source}`);
+      }
+    }
+  }
+});
+
+test('every folder that the build compiles is copied', () => {
+  const { include } = JSON.parse(readFileSync(join(PROJECT, 'tsconfig.build.json'), 'utf8'));
+  const build = stages.find(({ name }) => name === 'build') as Stage;
+  for (const folder of include) expect(of(build, 'COPY')).toContain(`${folder} ./${folder}`);
+});
+
+test('what it runs is what package.json builds and publishes', () => {
+  const build = stages.find(({ name }) => name === 'build') as Stage;
+  const [, script] = /(scripts\/\S+)$/.exec(manifest.scripts.build) ?? [];
+  expect(of(build, 'RUN').map((text) => text.replaceAll(/[",[\]]/g, ''))).toContain(`node ${script}`);
+  expect(of(image, 'ENTRYPOINT')).toEqual([`["node", "/app/${manifest.bin.rotor}"]`]);
+});
+
+test('dependencies are those of the lock file, without what is for development, and no script of theirs runs', () => {
+  const installs = stages.flatMap((stage) =>
+    of(stage, 'RUN').filter((text) => /npm.*\b(ci|install)\b/.test(text)),
+  );
+  expect(installs).toHaveLength(2);
+  for (const install of installs) expect(install).toMatch(/"ci".*"--ignore-scripts"/);
+  const kept = of(image, 'COPY').find((text) => text.includes('node_modules')) ?? '';
+  const source = stages.find(({ name }) => kept.startsWith(`--from=${name} `)) as Stage;
+  expect(of(source, 'RUN').join('\n')).toMatch(/"--omit=dev"/);
+});
+
+test('it brings its own bill of materials, and labels that say where and what', () => {
+  const [labels = ''] = of(image, 'LABEL');
+  for (const name of ['title', 'description', 'licenses', 'version', 'revision', 'created', 'base.name'])
+    expect(labels).toContain(`org.opencontainers.image.${name}=`);
+  const [, path = ''] = /dev\.rotor\.sbom\.path="\/app\/([^"]+)"/.exec(labels) ?? [];
+  expect(of(image, 'COPY').some((text) => text.includes(path))).toBe(true);
+  expect(stages.flatMap((stage) => of(stage, 'RUN')).join('\n')).toMatch(
+    new RegExp(`npm sbom .*--sbom-format cyclonedx .*> ${path}`),
+  );
+  expect(labels).toContain(`"${manifest.license}"`);
+});
+
+test('no secret is in it: none is an argument, a variable or a file', () => {
+  for (const stage of stages) {
+    for (const name of ['ARG', 'ENV'])
+      expect(of(stage, name).join('\n')).not.toMatch(/(password|token|secret|_URL|KEY_FILE)/i);
+    expect(of(stage, 'ADD')).toEqual([]);
+  }
+});
+
+test('a pod of the chart finds in it what it names', () => {
+  const environment = of(image, 'ENV').join(' ');
+  expect(environment).toContain('ROTOR_HOME=/var/lib/rotor');
+  expect(environment).toContain('ROTOR_MODE=production');
+  expect(of(image, 'STOPSIGNAL')).toEqual(['SIGTERM']);
+});
