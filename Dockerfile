@@ -56,7 +56,8 @@ COPY --from=build /build/dist ./dist
 RUN ["ln", "-s", "/app/dist/orchestrator/cli/main.js", "/usr/local/bin/rotor"]
 ENV NODE_ENV=production \
     ROTOR_MODE=production \
-    ROTOR_HOME=/var/lib/rotor
+    ROTOR_HOME=/var/lib/rotor \
+    HOME=/tmp
 # A number, so that Kubernetes can tell that it isn't root (runAsNonRoot).
 USER 65532:65532
 # Steps at hand are finished before it ends.

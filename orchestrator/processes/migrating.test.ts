@@ -78,6 +78,23 @@ test('the granted role works with ledger and queue, and can change neither schem
   await ledger.close();
 });
 
+test('the owner needs no more than to create schemas in its database', async () => {
+  const owner = `owner_${randomBytes(5).toString('hex')}`;
+  await asOwner(
+    `CREATE ROLE ${owner} LOGIN PASSWORD 'x'; GRANT CREATE ON DATABASE ${database.name} TO ${owner}`,
+  );
+  const url = new URL(database.url);
+  url.username = owner;
+  url.password = 'x';
+  const limited = readConfig({ ROTOR_DATABASE_URL: url.href, ROTOR_MODE: 'embedded' });
+  expect(await migrate(limited, silentLog, role)).toMatchObject({ granted: role });
+  const ledger = openLedger({ url: asRole, log: silentLog });
+  await assertSchema(ledger);
+  await queuedRotation(ledger);
+  await ledger.close();
+  await asOwner(`DROP OWNED BY ${owner}; DROP ROLE ${owner}`);
+});
+
 test('run again, it finds nothing to do and takes no right away', async () => {
   await migrate(config(), silentLog, role);
   expect(await migrate(config(), silentLog, role)).toMatchObject({ applied: [] });

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Answer, type Cluster, useCluster } from '../sandbox/cluster.ts';
-import { type Rendered, render, skippedWithoutHelm } from './helm.ts';
+import { podsOf, type Rendered, render, skippedWithoutHelm } from './helm.ts';
 
 const skipped = skippedWithoutHelm('applying what the chart renders');
 
@@ -52,6 +52,34 @@ describe.skipIf(skipped)('what the chart renders', () => {
       }
     },
   );
+
+  // The sandbox has no admission of Pod Security: a real server refuses what isn't restricted.
+  test('its pods are let into a namespace that enforces the restricted profile', async () => {
+    const namespace = await cluster.namespace();
+    const level = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+    const labelled = await cluster.call('PATCH', `/api/v1/namespaces/${namespace}`, {
+      type: 'application/merge-patch+json',
+      body: { metadata: { labels: level } },
+    });
+    expect(labelled.status).toBe(200);
+    const values = {
+      kubeconfig: { secret: '' },
+      home: { existingClaim: '' },
+      orchestrator: { priorityClassName: '' },
+    };
+    const objects = await render({ everything: true, namespace, values });
+    for (const object of objects) if (object.kind === 'ServiceAccount') await apply(cluster, object);
+    for (const [index, { name, template }] of podsOf(objects).entries()) {
+      const pod = {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: `pod-${index}`, namespace },
+        spec: template.spec,
+      };
+      const made = await apply(cluster, pod as unknown as Rendered);
+      expect(made.status, `${name}: ${JSON.stringify(made.body.message)}`).toBe(201);
+    }
+  });
 });
 
 async function apply(cluster: Cluster, object: Rendered): Promise<Answer> {

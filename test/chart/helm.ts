@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { parseAllDocuments, stringify } from 'yaml';
 
 export const CHART = fileURLToPath(new URL('../../charts/rotor', import.meta.url));
+/** Helm without a cluster assumes one of its own age. */
+export const KUBE = ['--kube-version', '1.36.0'];
 export const EVERYTHING = fileURLToPath(new URL('everything.yaml', import.meta.url));
 
 /** An object as the chart renders it. Tests look at single fields of arbitrary objects. */
@@ -83,7 +85,7 @@ export interface RenderOptions {
 export function template({ values = {}, everything = false, namespace = 'rotor' }: RenderOptions = {}) {
   const base = everything ? ['--values', EVERYTHING] : [];
   return withValues(values, (file) =>
-    helm(['template', 'rotor', CHART, '--namespace', namespace, ...base, '--values', file]),
+    helm(['template', 'rotor', CHART, ...KUBE, '--namespace', namespace, ...base, '--values', file]),
   );
 }
 

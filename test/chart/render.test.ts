@@ -9,6 +9,7 @@ import {
   CHART,
   EVERYTHING,
   helm,
+  KUBE,
   ofKind,
   podsOf,
   type Rendered,
@@ -52,7 +53,7 @@ const WAYS: readonly [string, object, boolean?][] = [
 describe.skipIf(skipped)('the chart', () => {
   test('passes helm lint, strictly', async () => {
     for (const values of [[], ['--values', EVERYTHING]]) {
-      const { code, stdout, stderr } = await helm(['lint', '--strict', CHART, ...values]);
+      const { code, stdout, stderr } = await helm(['lint', '--strict', CHART, ...KUBE, ...values]);
       expect(code, stdout + stderr).toBe(0);
     }
   });

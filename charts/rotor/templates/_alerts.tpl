@@ -33,6 +33,8 @@
     "next" "The dashboard shows which step takes the time; rotor describe rotation ID shows what it waits for.")
 -}}
 {{- range $alerts }}
+{{- /* By the Service that is there for the ServiceMonitor: without it, silence says nothing. */}}
+{{- if or (ne .name "RotorWorkersSilent") $.Values.serviceMonitor.enabled }}
 - alert: {{ .name }}
   expr: {{ .expr | quote }}
   for: {{ .for }}
@@ -44,5 +46,6 @@
   annotations:
     summary: {{ .summary | quote }}
     description: {{ .next | quote }}
+{{- end }}
 {{- end }}
 {{- end -}}
