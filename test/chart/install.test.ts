@@ -1,77 +1,58 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import {
-  KubeConfig,
-  KubernetesObjectApi,
-  type V1Deployment,
-  type V1Pod,
-  type V1Secret,
-} from '@kubernetes/client-node';
+import { KubeConfig, KubernetesObjectApi, type V1Deployment, type V1Secret } from '@kubernetes/client-node';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { stringify } from 'yaml';
 import { silentLog } from '../../core/log.ts';
 import { createKeyFile } from '../../core/seal-key-file.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { openLedger } from '../../ledger/database.ts';
 import { createToken } from '../../ledger/tokens.ts';
-import { type SandboxApi, startApiServer } from '../../sandbox/api/server.ts';
-import { IMAGES } from '../../sandbox/cluster.ts';
-import { startControllers } from '../../sandbox/controllers/start.ts';
-import { PORTS_ANNOTATION } from '../../sandbox/kubelet/ports.ts';
-import { startKubelet } from '../../sandbox/kubelet/start.ts';
 import { freshDatabase } from '../setup/postgres.ts';
-import { CHART, helm, skippedWithoutHelm, withValues } from './helm.ts';
+import { CHART, render, skippedWithoutHelm, the, withValues } from './helm.ts';
+import { IMAGE, NAMESPACE, type Stage, setStage } from './stage.ts';
 
-// On the sandbox alone: a real cluster would need the image, and accounts whose names this test invents.
+// On the sandbox alone: a real cluster would need the image, and tokens of accounts that a controller makes.
 const skipped = skippedWithoutHelm('installing the chart');
-const IMAGE = 'registry.invalid/rotor:under-test';
-const RELEASE = 'rotor';
-const WORKER = 'system:serviceaccount:rotor:rotor-worker';
+const WORKER = `system:serviceaccount:${NAMESPACE}:rotor-worker`;
+const WAIT = ['--wait', '--timeout', '90s'];
 
 describe.skipIf(skipped)('helm install', () => {
-  let folder: string;
-  let api: SandboxApi;
-  let objects: KubernetesObjectApi;
+  let stage: Stage;
   let database: Awaited<ReturnType<typeof freshDatabase>>;
   let appUrl: SecretValue;
   const role = `app_${randomBytes(5).toString('hex')}`;
-  const stops: (() => Promise<void>)[] = [];
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'rotor-install-'));
     database = await freshDatabase();
     await asOwner(`CREATE ROLE ${role} LOGIN PASSWORD 'app'`);
     appUrl = withUser(database.url, role, 'app');
-    await startCluster();
-    for (const name of ['rotor', 'shop', 'other'])
-      await create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
-    await createKeyFile(join(folder, 'key'));
-    await createSecret('rotor-owner', 'url', database.url);
-    await createSecret('rotor-app', 'url', appUrl.reveal());
-    await createSecret('rotor-key', 'key', await readFile(join(folder, 'key'), 'utf8'));
+    stage = await setStage();
+    for (const name of [NAMESPACE, 'shop', 'other'])
+      await stage.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+    const keyFile = join(stage.folder, 'key');
+    await createKeyFile(keyFile);
+    await stage.createSecret('rotor-owner', 'url', database.url);
+    await stage.createSecret('rotor-app', 'url', appUrl.reveal());
+    await stage.createSecret('rotor-key', 'key', await readFile(keyFile, 'utf8'));
     // The sandbox makes no tokens of ServiceAccounts: the same user comes by a kubeconfig.
-    api.addUser(WORKER);
-    await createSecret('rotor-clusters', 'kubeconfig', api.kubeconfig(WORKER));
-    await writeFile(join(folder, 'kubeconfig'), api.kubeconfig(), { mode: 0o600 });
+    stage.api.addUser(WORKER);
+    await stage.createSecret('rotor-clusters', 'kubeconfig', stage.api.kubeconfig(WORKER));
   });
   afterAll(async () => {
-    for (const stop of stops.reverse()) await stop();
+    await stage?.stop();
     await asOwner(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
     await database.drop();
-    await rm(folder, { recursive: true, force: true });
   });
 
   const values = (changes: object = {}) => ({
-    image: { repository: 'registry.invalid/rotor', tag: 'under-test' },
+    image: IMAGE,
     secrets: {
       database: { name: 'rotor-app', key: 'url' },
       migration: { name: 'rotor-owner', key: 'url' },
       // The node's processes have no group of their own.
-      fileMode: 256,
+      fileMode: 0o400,
     },
     kubeconfig: { secret: 'rotor-clusters' },
     namespaces: [{ name: 'shop' }],
@@ -81,182 +62,107 @@ describe.skipIf(skipped)('helm install', () => {
   });
 
   test('migrates, starts, rotates with the rights of the chart and no others, is upgraded, and leaves nothing', {
-    timeout: 240_000,
+    timeout: 300_000,
   }, async () => {
     await withValues(values(), async (file) => {
-      const installed = await inCluster(
-        'install',
-        RELEASE,
-        CHART,
-        '--values',
-        file,
-        '--wait',
-        '--timeout',
-        '90s',
-      );
-      expect(installed.code, installed.stderr + (await logs())).toBe(0);
+      const installed = await stage.helm('install', 'rotor', CHART, '--values', file, ...WAIT);
+      expect(installed.code, installed.stderr + (await stage.logs())).toBe(0);
       expect(installed.stdout).toContain('namespace shop: any Secret');
     });
-    for (const name of ['rotor-orchestrator', 'rotor-worker']) expect(await readyReplicas(name)).toBe(2);
+    for (const component of ['orchestrator', 'worker'] as const)
+      expect(await stage.addresses(component)).toHaveLength(2);
 
     await startShop();
     const version = await rotateOnce('rolling: { deployment: shop');
-    const delivered = await read<V1Secret>('v1', 'Secret', 'shop', 'cookie');
+    const delivered = await stage.read<V1Secret>('v1', 'Secret', 'shop', 'cookie');
     expect(delivered.metadata?.annotations?.['rotor.dev/version']).toBe(version);
-    const shop = await read<V1Deployment>('apps/v1', 'Deployment', 'shop', 'shop');
+    const shop = await stage.read<V1Deployment>('apps/v1', 'Deployment', 'shop', 'shop');
     expect(shop.spec?.template.metadata?.annotations).toEqual({ 'secret.rotor.dev/cookie': version });
-
     await expectForbidden();
+    await expectMetrics();
 
     // From now on by blue/green, and with rights to this one Secret, which is there.
     const narrower = { namespaces: [{ name: 'shop', secrets: ['cookie'] }], rbac: {} };
     await withValues(values(narrower), async (file) => {
-      const upgraded = await inCluster(
-        'upgrade',
-        RELEASE,
-        CHART,
-        '--values',
-        file,
-        '--wait',
-        '--timeout',
-        '90s',
-      );
-      expect(upgraded.code, upgraded.stderr + (await logs())).toBe(0);
+      const upgraded = await stage.helm('upgrade', 'rotor', CHART, '--values', file, ...WAIT);
+      expect(upgraded.code, upgraded.stderr + (await stage.logs())).toBe(0);
     });
     expect(await rotateOnce('blueGreen: { deployment: shop, service: shop')).not.toBe(version);
 
-    const removed = await inCluster('uninstall', RELEASE, '--wait', '--timeout', '90s');
+    const removed = await stage.helm('uninstall', 'rotor', ...WAIT);
     expect(removed.code, removed.stderr).toBe(0);
     for (const [apiVersion, kind] of [
       ['apps/v1', 'Deployment'],
       ['v1', 'ServiceAccount'],
       ['v1', 'Service'],
+      ['batch/v1', 'Job'],
       ['networking.k8s.io/v1', 'NetworkPolicy'],
       ['rbac.authorization.k8s.io/v1', 'Role'],
     ] as const) {
-      const left = (await objects.list(apiVersion, kind)).items.map(({ metadata }) => metadata?.name ?? '');
-      expect(left.filter((name) => name.startsWith('rotor'))).toEqual([]);
+      const left = (await stage.objects.list(apiVersion, kind)).items.map(({ metadata }) => metadata?.name);
+      expect(left.filter((name) => name?.startsWith('rotor'))).toEqual([]);
     }
   });
 
   /** What the workers' account asks for outside of its roles. */
   async function expectForbidden(): Promise<void> {
-    const as = new KubeConfig();
-    as.loadFromString(api.kubeconfig(WORKER));
-    const worker = KubernetesObjectApi.makeApiClient(as);
-    const secret = (namespace: string) => ({
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { name: 'cookie', namespace },
+    const config = new KubeConfig();
+    config.loadFromString(stage.api.kubeconfig(WORKER));
+    const worker = KubernetesObjectApi.makeApiClient(config);
+    const object = (apiVersion: string, kind: string, namespace: string, name = 'cookie') => ({
+      apiVersion,
+      kind,
+      metadata: { name, namespace },
     });
+    const secret = (namespace: string) => object('v1', 'Secret', namespace);
     expect((await worker.read<V1Secret>(secret('shop'))).data).toBeDefined();
-    const attempts: Record<string, () => Promise<unknown>> = {
+    const attempts: Readonly<Record<string, () => Promise<unknown>>> = {
       'get secrets elsewhere': () => worker.read(secret('other')),
-      'get its own database URL': () =>
-        worker.read({ ...secret('rotor'), metadata: { name: 'rotor-app', namespace: 'rotor' } }),
+      'get its own database URL': () => worker.read(object('v1', 'Secret', NAMESPACE, 'rotor-app')),
       'create secrets elsewhere': () => worker.create(secret('other')),
       'list secrets': () => worker.list('v1', 'Secret', 'shop'),
       'delete secrets': () => worker.delete(secret('shop')),
-      'create deployments': () =>
-        worker.create({
-          apiVersion: 'apps/v1',
-          kind: 'Deployment',
-          metadata: { name: 'x', namespace: 'shop' },
-        }),
-      'create roles': () =>
-        worker.create({
-          apiVersion: 'rbac.authorization.k8s.io/v1',
-          kind: 'Role',
-          metadata: { name: 'x', namespace: 'shop' },
-        }),
+      'create deployments': () => worker.create(object('apps/v1', 'Deployment', 'shop')),
+      'create roles': () => worker.create(object('rbac.authorization.k8s.io/v1', 'Role', 'shop')),
     };
     for (const [what, attempt] of Object.entries(attempts))
       await expect(attempt(), what).rejects.toMatchObject({ code: 403 });
   }
 
-  async function startCluster(): Promise<void> {
-    api = await startApiServer();
-    const config = new KubeConfig();
-    config.loadFromString(api.kubeconfig());
-    objects = KubernetesObjectApi.makeApiClient(config);
-    const controllers = await startControllers(config, { log: silentLog });
-    const entrypoint = fileURLToPath(new URL('container.ts', import.meta.url));
-    const node = await startKubelet(config, {
-      nodeName: 'sandbox',
-      folder: join(folder, 'node'),
-      log: silentLog,
-      images: { ...IMAGES, [IMAGE]: [process.execPath, entrypoint] },
-    });
-    stops.push(
-      () => api.stop(),
-      () => controllers.stop(),
-      () => node.stop(),
+  /** What alerts ask for is what the processes really serve, under these very names. */
+  async function expectMetrics(): Promise<void> {
+    const rule = the(await render({ everything: true }), 'PrometheusRule');
+    const asked = [...JSON.stringify(rule.spec).matchAll(/\brotor_[a-z_]+/g)].map(([name]) => name);
+    const addresses = [...(await stage.addresses('orchestrator')), ...(await stage.addresses('worker'))];
+    const pages = await Promise.all(
+      addresses.map(async (address) => (await fetch(`${address}/metrics`)).text()),
     );
-  }
-
-  function inCluster(...args: string[]) {
-    return helm([...args, '--namespace', 'rotor'], { KUBECONFIG: join(folder, 'kubeconfig') });
-  }
-
-  async function create(object: {
-    apiVersion: string;
-    kind: string;
-    metadata: object;
-    [field: string]: unknown;
-  }) {
-    await objects.create(object);
-  }
-
-  function createSecret(name: string, key: string, value: string) {
-    const metadata = { name, namespace: 'rotor' };
-    const data = { [key]: Buffer.from(value).toString('base64') };
-    return create({ apiVersion: 'v1', kind: 'Secret', metadata, data });
-  }
-
-  function read<T extends { metadata?: object }>(
-    apiVersion: string,
-    kind: string,
-    namespace: string,
-    name: string,
-  ) {
-    return objects.read({ apiVersion, kind, metadata: { namespace, name } }) as unknown as Promise<T>;
-  }
-
-  async function readyReplicas(name: string): Promise<number> {
-    return (await read<V1Deployment>('apps/v1', 'Deployment', 'rotor', name)).status?.readyReplicas ?? 0;
+    const served = pages.join('\n');
+    // Measured once a minute: this test doesn't wait for it.
+    for (const name of new Set(asked))
+      if (name !== 'rotor_credential_age_seconds') expect(served).toMatch(new RegExp(`^${name}\\{`, 'm'));
+    expect(served).toMatch(/^rotor_rotations_total\{.*state="done".*\} 1$/m);
   }
 
   /** A consumer that does nothing but run. */
   async function startShop(): Promise<void> {
     const container = { name: 'shop', image: 'sandbox/node', command: ['-e', 'setInterval(() => {}, 1000)'] };
     const labels = { app: 'shop' };
-    await create({
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name: 'shop', namespace: 'shop' },
-      spec: { selector: labels, ports: [{ port: 80 }] },
-    });
-    await create({
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      metadata: { name: 'shop', namespace: 'shop' },
-      spec: {
-        replicas: 1,
-        selector: { matchLabels: labels },
-        template: {
-          metadata: { labels },
-          spec: { terminationGracePeriodSeconds: 1, containers: [container] },
-        },
-      },
-    });
+    const metadata = { name: 'shop', namespace: 'shop' };
+    const service = { selector: labels, ports: [{ port: 80 }] };
+    await stage.create({ apiVersion: 'v1', kind: 'Service', metadata, spec: service });
+    const pod = { terminationGracePeriodSeconds: 1, containers: [container] };
+    const template = { metadata: { labels }, spec: pod };
+    const spec = { replicas: 1, selector: { matchLabels: labels }, template };
+    await stage.create({ apiVersion: 'apps/v1', kind: 'Deployment', metadata, spec });
   }
 
   /** Through the API of the running orchestrators. @returns the version that was made */
   async function rotateOnce(rollout: string): Promise<string> {
     const ledger = openLedger({ url: appUrl, log: silentLog });
     const token = await createToken(ledger, 'test', 'admin').finally(() => ledger.close());
-    const apply = await call('POST', '/v1/apply', token, manifests(join(folder, 'store'), rollout));
-    expect(apply.status, apply.text).toBe(200);
+    const applied = await call('POST', '/v1/apply', token, manifests(join(stage.folder, 'store'), rollout));
+    expect(applied.status, applied.text).toBe(200);
     const started = await call('POST', '/v1/policies/shop/cookie/rotate', token);
     expect(started.status, started.text).toBe(200);
     const { rotation: id } = JSON.parse(started.text);
@@ -271,16 +177,9 @@ describe.skipIf(skipped)('helm install', () => {
   }
 
   async function call(method: string, path: string, token: SecretValue, body?: string) {
-    const pods = await objects.list<V1Pod>('v1', 'Pod', 'rotor');
-    const pod = pods.items.find(
-      ({ metadata, status }) =>
-        metadata?.labels?.['app.kubernetes.io/component'] === 'orchestrator' &&
-        metadata.deletionTimestamp === undefined &&
-        status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
-    );
-    const port = JSON.parse(pod?.metadata?.annotations?.[PORTS_ANNOTATION] ?? '{}').http;
+    const [address] = await stage.addresses('orchestrator');
     const headers = { authorization: `Bearer ${token.reveal()}`, 'content-type': 'application/yaml' };
-    const answer = await fetch(`http://127.0.0.1:${port}${path}`, {
+    const answer = await fetch(`${address}${path}`, {
       method,
       headers,
       ...(body === undefined ? {} : { body }),
@@ -292,17 +191,6 @@ describe.skipIf(skipped)('helm install', () => {
     const client = new pg.Client({ connectionString: database.url });
     await client.connect();
     await client.query(statement).finally(() => client.end());
-  }
-
-  /** What the pods' processes have written, for failures. */
-  async function logs(): Promise<string> {
-    const pods = await objects.list<V1Pod>('v1', 'Pod', 'rotor');
-    const told = pods.items.map(async ({ metadata, status }) => {
-      const part = metadata?.labels?.['app.kubernetes.io/component'] ?? '';
-      const log = join(folder, 'node', 'pods', metadata?.uid ?? '', 'logs', `${part}.log`);
-      return `${metadata?.name}: ${stringify(status?.containerStatuses)}${await readFile(log, 'utf8').catch(() => '')}`;
-    });
-    return `\n${(await Promise.all(told)).join('\n')}`;
   }
 });
 
