@@ -182,7 +182,8 @@ describe.skipIf(skipped)('the chart', () => {
     expect(await mounts({ namespaces })).toEqual([false, true]);
     expect(await mounts({ namespaces, orchestrator: { plan: true } })).toEqual([true, true]);
     expect(await mounts({ watchNamespaces: ['shop'] })).toEqual([true, false]);
-    expect(await mounts({ namespaces, kubeconfig: { secret: 'clusters' } })).toEqual([false, false]);
+    const kubeconfig = { secret: 'clusters' };
+    expect(await mounts({ namespaces, watchNamespaces: ['shop'], kubeconfig })).toEqual([false, false]);
   });
 
   test('a worker that ends is given longer than its lease', async () => {

@@ -57,8 +57,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{/* Whether the pods of a component speak to this cluster, as their ServiceAccount; "true" or nothing. dict: root, component */}}
 {{- define "rotor.speaksToCluster" -}}
 {{- $values := .root.Values -}}
-{{- $delivers := and (or $values.namespaces $values.rbac.clusterWide) (not $values.kubeconfig.secret) -}}
-{{- if eq .component "worker" -}}
+{{- $delivers := or $values.namespaces $values.rbac.clusterWide -}}
+{{- if $values.kubeconfig.secret -}}
+{{- else if eq .component "worker" -}}
 {{- if $delivers }}true{{ end -}}
 {{- else if eq .component "orchestrator" -}}
 {{- if or $values.watchNamespaces (and $delivers (or $values.orchestrator.plan $values.rbac.discovery)) }}true{{ end -}}
