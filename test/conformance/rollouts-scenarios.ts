@@ -10,7 +10,8 @@ import type { ErrorCode, ErrorKind } from '../../core/error-codes.ts';
 import { noneRollout } from '../../workers/rollouts/none/rollout.ts';
 import { reloadRollout } from '../../workers/rollouts/reload/rollout.ts';
 import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
-import { byRollingUpdate, byTwin } from './cluster-scenarios.ts';
+import { byCanary, byCanarySteps, byPreview } from './argo-scenarios.ts';
+import { byRollingASet, byRollingUpdate, byTwin, byTwinBehindGates } from './cluster-scenarios.ts';
 
 /** One real consumer: it takes what is delivered when it is reloaded, and can be broken. */
 export interface RolloutScenario {
@@ -37,8 +38,9 @@ export const rolloutScenarios: Readonly<
   Record<string, Readonly<Record<string, () => Promise<RolloutScenario>>>>
 > = {
   reload: { http: overHttp, signal: bySignal, command: byCommand },
-  rolling: { deployment: byRollingUpdate },
-  blueGreen: { deployment: byTwin },
+  rolling: { deployment: byRollingUpdate, 'stateful set': byRollingASet },
+  blueGreen: { deployment: byTwin, 'behind gates': byTwinBehindGates },
+  argoRollouts: { canary: byCanary, 'canary in steps': byCanarySteps, 'blue/green': byPreview },
   none: { none: unseen },
 };
 

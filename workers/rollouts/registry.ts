@@ -1,4 +1,5 @@
 import type { Clusters } from '../kubernetes/cluster.ts';
+import { argoRolloutsRollout } from './argo-rollouts/rollout.ts';
 import { blueGreenRollout } from './blue-green/rollout.ts';
 import { noneRollout } from './none/rollout.ts';
 import type { AllowedCommands } from './reload/allowed-commands.ts';
@@ -14,5 +15,11 @@ export interface RolloutDependencies {
 
 /** Every rollout there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
 export function rollouts(deps: RolloutDependencies): readonly Rollout[] {
-  return [reloadRollout(deps), rollingRollout(deps), blueGreenRollout(deps), noneRollout];
+  return [
+    reloadRollout(deps),
+    rollingRollout(deps),
+    blueGreenRollout(deps),
+    argoRolloutsRollout(deps),
+    noneRollout,
+  ];
 }
