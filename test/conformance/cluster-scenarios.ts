@@ -65,6 +65,9 @@ export interface Shop {
   readonly proves?: RolloutScenario['proves'];
   /** Who refuses when it can't be moved: the pods themselves, or the API server, which can't be reached then. */
   readonly refusedAs?: 'pods';
+  /** Brings a version to where its workload's side reads it; into its Secret when absent. */
+  readonly deliver?: (cluster: TestCluster, namespace: string, versionId: string) => Promise<void>;
+  readonly scenario?: Pick<RolloutScenario, 'byDelivery' | 'otherVersionAs'>;
 }
 
 /** Two pods that report the version they run with, behind a Service. */
@@ -73,6 +76,7 @@ export async function aShop({
   prepare,
   workload = deployment,
   proves = 'restarted',
+  deliver = intoTheSecret,
   ...shop
 }: Shop): Promise<RolloutScenario> {
   const cluster = await testCluster();
@@ -116,21 +120,8 @@ export async function aShop({
     proves,
     ...(shop.refusedAs === 'pods' ? {} : { refusedAs: 'cluster.unavailable' as const }),
     otherVersionAs: { code: 'delivery.drifted', kind: 'retryable' },
-    deliver: async (versionId) => {
-      await cluster.api.patch<V1Secret>(
-        {
-          apiVersion: 'v1',
-          kind: 'Secret',
-          metadata: { name: 'db', namespace: name, annotations: { 'rotor.dev/version': versionId } },
-          data: { version: Buffer.from(versionId).toString('base64') },
-        },
-        undefined,
-        undefined,
-        'test',
-        undefined,
-        PatchStrategy.MergePatch,
-      );
-    },
+    deliver: (versionId) => deliver(cluster, name, versionId),
+    ...shop.scenario,
     running: () => runningBehindTheService(cluster, name, reports),
     breakDown: async (how) => {
       if (how === 'refuses') {
@@ -142,6 +133,22 @@ export async function aShop({
       await expect.poll(() => available(cluster, itself), { timeout: 30_000 }).toBe(0);
     },
   };
+}
+
+async function intoTheSecret({ api }: TestCluster, namespace: string, versionId: string): Promise<void> {
+  await api.patch<V1Secret>(
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'db', namespace, annotations: { 'rotor.dev/version': versionId } },
+      data: { version: Buffer.from(versionId).toString('base64') },
+    },
+    undefined,
+    undefined,
+    'test',
+    undefined,
+    PatchStrategy.MergePatch,
+  );
 }
 
 /** Two pods that take the version from their environment. */

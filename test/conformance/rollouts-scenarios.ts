@@ -12,6 +12,7 @@ import { reloadRollout } from '../../workers/rollouts/reload/rollout.ts';
 import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
 import { byCanary, byCanarySteps, byPreview } from './argo-scenarios.ts';
 import { byRollingASet, byRollingUpdate, byTwin, byTwinBehindGates } from './cluster-scenarios.ts';
+import { byExternalSecrets, byReloader } from './delegated-scenarios.ts';
 
 /** One real consumer: it takes what is delivered when it is reloaded, and can be broken. */
 export interface RolloutScenario {
@@ -21,7 +22,9 @@ export interface RolloutScenario {
   /** How a consumer that can't be told is answered; `rollout.reload-failed` when absent. */
   readonly refusedAs?: ErrorCode;
   /** How it shows that another version is delivered; `rollout.unhealthy` when absent. */
-  readonly otherVersionAs?: { readonly code: ErrorCode; readonly kind: ErrorKind };
+  readonly otherVersionAs?: { readonly code: ErrorCode; readonly kind: ErrorKind } | 'not yet';
+  /** What is delivered moves it, whether it is told or not. */
+  readonly byDelivery?: true;
   deliver(versionId: string): Promise<void>;
   /** Which version it runs with. */
   running(): Promise<string>;
@@ -41,6 +44,7 @@ export const rolloutScenarios: Readonly<
   rolling: { deployment: byRollingUpdate, 'stateful set': byRollingASet },
   blueGreen: { deployment: byTwin, 'behind gates': byTwinBehindGates },
   argoRollouts: { canary: byCanary, 'canary in steps': byCanarySteps, 'blue/green': byPreview },
+  delegated: { 'to Reloader': byReloader, 'to External Secrets': byExternalSecrets },
   none: { none: unseen },
 };
 

@@ -1,6 +1,7 @@
 import type { Clusters } from '../kubernetes/cluster.ts';
 import { argoRolloutsRollout } from './argo-rollouts/rollout.ts';
 import { blueGreenRollout } from './blue-green/rollout.ts';
+import { delegatedRollout } from './delegated/rollout.ts';
 import { noneRollout } from './none/rollout.ts';
 import type { AllowedCommands } from './reload/allowed-commands.ts';
 import { reloadRollout } from './reload/rollout.ts';
@@ -20,6 +21,7 @@ export function rollouts(deps: RolloutDependencies): readonly Rollout[] {
     rollingRollout(deps),
     blueGreenRollout(deps),
     argoRolloutsRollout(deps),
+    delegatedRollout(deps),
     noneRollout,
   ];
 }
