@@ -13,6 +13,7 @@ import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
 import { byCanary, byCanarySteps, byPreview } from './argo-scenarios.ts';
 import { byRollingASet, byRollingUpdate, byTwin, byTwinBehindGates } from './cluster-scenarios.ts';
 import { byExternalSecrets, byReloader } from './delegated-scenarios.ts';
+import { byFiles, byReportingPods } from './pod-reload-scenarios.ts';
 
 /** One real consumer: it takes what is delivered when it is reloaded, and can be broken. */
 export interface RolloutScenario {
@@ -44,6 +45,7 @@ export const rolloutScenarios: Readonly<
   rolling: { deployment: byRollingUpdate, 'stateful set': byRollingASet },
   blueGreen: { deployment: byTwin, 'behind gates': byTwinBehindGates },
   argoRollouts: { canary: byCanary, 'canary in steps': byCanarySteps, 'blue/green': byPreview },
+  podReload: { 'reporting pods': byReportingPods, 'pods that name their files': byFiles },
   delegated: { 'to Reloader': byReloader, 'to External Secrets': byExternalSecrets },
   none: { none: unseen },
 };

@@ -3,6 +3,7 @@ import { argoRolloutsRollout } from './argo-rollouts/rollout.ts';
 import { blueGreenRollout } from './blue-green/rollout.ts';
 import { delegatedRollout } from './delegated/rollout.ts';
 import { noneRollout } from './none/rollout.ts';
+import { podReloadRollout } from './pod-reload/rollout.ts';
 import type { AllowedCommands } from './reload/allowed-commands.ts';
 import { reloadRollout } from './reload/rollout.ts';
 import { rollingRollout } from './rolling/rollout.ts';
@@ -21,6 +22,7 @@ export function rollouts(deps: RolloutDependencies): readonly Rollout[] {
     rollingRollout(deps),
     blueGreenRollout(deps),
     argoRolloutsRollout(deps),
+    podReloadRollout(deps),
     delegatedRollout(deps),
     noneRollout,
   ];
