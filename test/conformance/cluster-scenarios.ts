@@ -159,7 +159,7 @@ export function deployment(reports: string) {
     metadata: { name: 'shop' },
     spec: {
       replicas: 2,
-      progressDeadlineSeconds: 4,
+      progressDeadlineSeconds: 8,
       selector: { matchLabels: { app: 'shop' } },
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 2, maxUnavailable: 0 } },
       template: template(reports, {
@@ -191,7 +191,8 @@ export function template(
           ports: [{ name: 'http', containerPort: 8080 }],
           env: [
             { name: 'REPORTS', value: reports },
-            { name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+            // Pods of a StatefulSet follow one another under one name.
+            { name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } },
             ...env,
           ],
           volumeMounts,
@@ -247,7 +248,7 @@ async function runningBehindTheService(
       status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
   );
   const versions = await Promise.all(
-    ready.map(({ metadata }) => readFile(join(reports, metadata?.name ?? ''), 'utf8')),
+    ready.map(({ metadata }) => readFile(join(reports, metadata?.uid ?? ''), 'utf8')),
   );
   return [...new Set(versions)].sort().join('+');
 }
@@ -265,7 +266,7 @@ export const byRollingASet = () =>
   aShop({
     open: (clusters, namespace) => {
       const rollout = rollingRollout({ clusters });
-      const spec = { statefulSet: 'shop', namespace, secretName: 'db', timeout: '4s' };
+      const spec = { statefulSet: 'shop', namespace, secretName: 'db', timeout: '8s' };
       return rollout.open('shop', rollout.spec.parse(spec));
     },
     workload: (reports) => {
