@@ -1,11 +1,19 @@
 import type { ClusterObject, ObjectRef } from '../../kubernetes/cluster.ts';
 
+export interface Paused {
+  readonly state: 'paused';
+  readonly detail: string;
+  readonly endsByItself: boolean;
+  /** Whether it is a pause of its strategy, and neither somebody's decision nor an analysis that came to no end. */
+  readonly ofStrategy: boolean;
+}
+
 /** Where a Rollout stands on its way to the template that it was given. */
 export type ArgoProgress =
   | { readonly state: 'done' }
   | { readonly state: 'moving'; readonly detail: string }
   /** Waits for a person, or for a pause to end. */
-  | { readonly state: 'paused'; readonly detail: string; readonly endsByItself: boolean }
+  | Paused
   | { readonly state: 'degraded'; readonly detail: string; readonly aborted: boolean };
 
 interface Status {
@@ -53,32 +61,29 @@ function observed({ metadata }: ClusterObject, { observedGeneration = '' }: Stat
   return Number(observedGeneration) >= (metadata?.generation ?? 0);
 }
 
-function paused(rollout: ClusterObject, status: Status): ArgoProgress {
+function paused(rollout: ClusterObject, status: Status): Paused {
   const [reason] = (status.pauseConditions ?? []).map((condition) => condition.reason ?? '');
-  if (rollout.spec?.paused === true)
-    return { state: 'paused', detail: 'it was paused by hand (spec.paused)', endsByItself: false };
+  const at = (detail: string, endsByItself: boolean, ofStrategy: boolean): Paused => ({
+    state: 'paused',
+    detail,
+    endsByItself,
+    ofStrategy,
+  });
+  if (rollout.spec?.paused === true) return at('it was paused by hand (spec.paused)', false, false);
   const { canary, blueGreen } = rollout.spec?.strategy ?? {};
   if (reason === 'CanaryPauseStep') {
     const index = status.currentStepIndex ?? 0;
     const duration: unknown = canary?.steps?.[index]?.pause?.duration;
-    const at = `it pauses at step ${index + 1} of ${canary?.steps?.length ?? '?'}`;
-    return duration === undefined || duration === null
-      ? { state: 'paused', detail: at, endsByItself: false }
-      : { state: 'paused', detail: `${at} for ${duration}`, endsByItself: true };
+    const step = `it pauses at step ${index + 1} of ${canary?.steps?.length ?? '?'}`;
+    const endless = duration === undefined || duration === null;
+    return at(endless ? step : `${step} for ${duration}`, !endless, true);
   }
   if (reason === 'BlueGreenPause') {
     const seconds: unknown = blueGreen?.autoPromotionSeconds;
-    return {
-      state: 'paused',
-      detail: 'its preview is ready and waits for promotion',
-      endsByItself: typeof seconds === 'number' && seconds > 0,
-    };
+    const ends = typeof seconds === 'number' && seconds > 0;
+    return at('its preview is ready and waits for promotion', ends, true);
   }
-  return {
-    state: 'paused',
-    detail: `it is paused (${reason || status.message || 'no reason given'})`,
-    endsByItself: false,
-  };
+  return at(`it is paused (${reason || status.message || 'no reason given'})`, false, false);
 }
 
 /** What makes a Rollout unable to move, before anything is changed; undefined when it may. */

@@ -10,7 +10,7 @@ import { podsOn } from '../../kubernetes/pod-evidence.ts';
 import { backToVersion, previousOf, toVersion } from '../../kubernetes/template-version.ts';
 import { selectorOf, versionAnnotation } from '../../kubernetes/workloads.ts';
 import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
-import { argoObstacle, argoProgress, promoteCommand } from './progress.ts';
+import { argoObstacle, argoProgress, type Paused, promoteCommand } from './progress.ts';
 import { type ArgoRolloutsSpec, argoRolloutsSpec } from './spec.ts';
 
 const POD = { apiVersion: 'v1', kind: 'Pod' };
@@ -136,10 +136,10 @@ class ArgoRolloutsSession implements RolloutSession {
     call: Call,
     cluster: Cluster,
     { status }: ClusterObject,
-    { detail, endsByItself }: { readonly detail: string; readonly endsByItself: boolean },
+    { detail, endsByItself, ofStrategy }: Paused,
   ): Promise<NotYet> {
     const name = this.#name(cluster);
-    if (this.#spec.promote) {
+    if (this.#spec.promote && ofStrategy) {
       if (status?.promoteFull !== true) await cluster.patchStatus(call, this.#ref, { promoteFull: true });
       return { notYet: `${name}: ${detail}; the policy has it promoted` };
     }

@@ -68,6 +68,8 @@ class BlueGreenSession implements RolloutSession {
       ['patch', this.#blueRef()],
       ['create', this.#blueRef()],
       ['delete', { ...this.#blueRef(), name: '' }],
+      // What the gates saw is noted at the twin.
+      ...(this.#spec.gates.length > 0 ? [['patch', { ...this.#blueRef(), name: '' }] as const] : []),
       ['patch', this.#serviceRef()],
       ['list', podsIn(namespace)],
       ['patch', podsIn(namespace)],
