@@ -25,7 +25,7 @@ export function lastProgressMs(workload: ClusterObject, pods: readonly ClusterOb
  * The API server notes at every manager of fields when it last changed one of them, also when it took one away. Whatever
  * else Rotor writes at a workload it writes together with the template.
  */
-export function templateGivenMs(workload: ClusterObject): number | undefined {
+function templateGivenMs(workload: ClusterObject): number | undefined {
   const entries: readonly ManagedFields[] = workload.metadata?.managedFields ?? [];
   const times = entries
     .filter(({ manager, subresource }) => manager === FIELD_MANAGER && !subresource)

@@ -11,8 +11,11 @@ export interface Copier {
   readonly source: ObjectRef;
   /** Why it won't copy in time, before anything is changed. */
   obstacle(source: ClusterObject): string | undefined;
-  /** Makes it copy now, once for each version. */
-  trigger?(call: Call, cluster: Cluster, source: ClusterObject, versionId: string): Promise<void>;
+  /**
+   * Makes it copy now, and again now and then: a store may take a while until it gives the new version everywhere.
+   * @returns since when it has been told of this version, in milliseconds since 1970
+   */
+  trigger?(call: Call, cluster: Cluster, source: ClusterObject, versionId: string): Promise<number>;
 }
 
 /** @returns undefined when Rotor itself delivers */
@@ -42,10 +45,30 @@ function externalSecrets({
       return notReady(status, 'Ready');
     },
     trigger: async (call, cluster, found, versionId) => {
-      if (found.metadata?.annotations?.[FORCE_SYNC] === versionId) return;
-      await cluster.mergePatch(call, source, { metadata: { annotations: { [FORCE_SYNC]: versionId } } });
+      const nowMs = call.clock.now().getTime();
+      const told = found.metadata?.annotations?.[FORCE_SYNC];
+      const { value, sinceMs } = nextForceSync(told, versionId, nowMs);
+      if (value !== told)
+        await cluster.mergePatch(call, source, { metadata: { annotations: { [FORCE_SYNC]: value } } });
+      return sinceMs;
     },
   };
+}
+
+const AGAIN_MS = 30_000;
+
+/** What the annotation must say now: which version, since when, and how often it was asked for again. */
+export function nextForceSync(
+  told: string | undefined,
+  versionId: string,
+  nowMs: number,
+): { readonly value: string; readonly sinceMs: number } {
+  const [, version, since = ''] = /^(\S+) since (\S+)/.exec(told ?? '') ?? [];
+  const known = version === versionId ? Date.parse(since) : Number.NaN;
+  const sinceMs = Number.isNaN(known) ? nowMs : known;
+  const again = Math.max(0, Math.floor((nowMs - sinceMs) / AGAIN_MS));
+  const value = `${versionId} since ${new Date(sinceMs).toISOString()}`;
+  return { value: again === 0 ? value : `${value} again ${again}`, sinceMs };
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Credential } from '../../../core/credential.ts';
 import { SecretValue } from '../../../core/secret.ts';
 import type { ClusterObject } from '../../kubernetes/cluster.ts';
 import { dataWrittenMs, lacks } from './copied.ts';
-import { copierOf } from './copiers.ts';
+import { copierOf, nextForceSync } from './copiers.ts';
 import { reloaderObstacle } from './reloader.ts';
 import { delegatedSpec } from './spec.ts';
 
@@ -122,6 +122,17 @@ describe('External Secrets copies', () => {
     if (obstacle) expect(seen).toMatch(obstacle);
     else expect(seen).toBeUndefined();
   });
+});
+
+test('External Secrets is told once for each version, and again while the store has not given it', () => {
+  const first = nextForceSync(undefined, 'v1', 0);
+  expect(first).toEqual({ value: 'v1 since 1970-01-01T00:00:00.000Z', sinceMs: 0 });
+  expect(nextForceSync(first.value, 'v1', 29_999)).toEqual(first);
+  const again = nextForceSync(first.value, 'v1', 61_000);
+  expect(again).toEqual({ value: `${first.value} again 2`, sinceMs: 0 });
+  expect(nextForceSync(again.value, 'v1', 62_000)).toEqual(again);
+  expect(nextForceSync(again.value, 'v0', 70_000).sinceMs).toBe(70_000);
+  expect(nextForceSync('1763722200', 'v0', 70_000).sinceMs).toBe(70_000);
 });
 
 describe("Vault's operator copies and restarts", () => {

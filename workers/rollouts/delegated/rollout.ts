@@ -10,7 +10,6 @@ import {
   type ObjectRef,
 } from '../../kubernetes/cluster.ts';
 import { assertDelivered } from '../../kubernetes/delivered.ts';
-import { templateGivenMs } from '../../kubernetes/last-progress.ts';
 import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsStartedSince } from '../../kubernetes/pod-evidence.ts';
 import { obstacleOf, progressOf, workloadRef } from '../../kubernetes/workloads.ts';
@@ -105,18 +104,18 @@ class DelegatedSession implements RolloutSession {
       return undefined;
     }
     const { source } = this.#copier;
-    const found = await this.#read(call, cluster, source);
-    await this.#copier.trigger?.(call, cluster, found, credential.versionId);
     const missing = lacks(await cluster.read(call, this.#secret), credential, keys);
     if (missing === undefined) return undefined;
+    const found = await this.#read(call, cluster, source);
+    const sinceMs = await this.#copier.trigger?.(call, cluster, found, credential.versionId);
     const what = `${nameOf(source)} in cluster ${cluster.name} (${saidBy(found) || 'says nothing'})`;
     const seen = `secret ${namespace}/${name}: ${missing}`;
     // Where nothing sets the copier off, only the rotation's own deadline ends the waiting.
-    this.#assertTime(call, what, seen, templateGivenMs(found));
+    this.#assertTime(call, what, seen, sinceMs);
     return { notYet: `${what}: ${seen}` };
   }
 
-  /** Since when: a time that the cluster wrote, against the worker's clock. */
+  /** Since when: a time that the cluster or another worker wrote, against this worker's clock. */
   #assertTime(call: Call, what: string, seen: string, sinceMs: number | undefined): void {
     const waitedMs = call.clock.now().getTime() - (sinceMs ?? Number.POSITIVE_INFINITY);
     if (waitedMs <= (parseDuration(this.#spec.timeout) ?? 0)) return;
