@@ -1,7 +1,9 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import {
+  type KubernetesObject,
   PatchStrategy,
   type V1Deployment,
   type V1Pod,
@@ -12,9 +14,11 @@ import { expect, onTestFinished } from 'vitest';
 import { secretDelivery } from '../../workers/deliveries/secret/delivery.ts';
 import { type Clusters, kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { blueGreenRollout } from '../../workers/rollouts/blue-green/rollout.ts';
+import type { AllowedCommands } from '../../workers/rollouts/reload/allowed-commands.ts';
 import { rollingRollout } from '../../workers/rollouts/rolling/rollout.ts';
 import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
-import { type TestCluster, testCluster } from '../setup/cluster.ts';
+import { startPrometheusDouble } from '../doubles/prometheus.ts';
+import { type TestCluster, type TestNamespace, testCluster } from '../setup/cluster.ts';
 import type { DeliveryScenario } from './deliveries-scenarios.ts';
 import type { RolloutScenario } from './rollouts-scenarios.ts';
 
@@ -51,10 +55,30 @@ export async function intoSecrets(options: object = {}): Promise<DeliveryScenari
   };
 }
 
-/** A Deployment of two pods that report the version they started with, behind a Service. */
-async function aShop(
-  open: (clusters: Clusters, namespace: string) => RolloutSession,
-): Promise<RolloutScenario> {
+/** What differs from shop to shop. */
+export interface Shop {
+  readonly open: (clusters: Clusters, namespace: string) => RolloutSession;
+  /** What must be there before its workload is. */
+  readonly prepare?: (cluster: TestCluster, namespace: TestNamespace) => Promise<void>;
+  /** A Deployment when absent. */
+  readonly workload?: (reports: string) => KubernetesObject & { readonly [field: string]: unknown };
+  readonly proves?: RolloutScenario['proves'];
+  /** Who refuses when it can't be moved: the pods themselves, or the API server, which can't be reached then. */
+  readonly refusedAs?: 'pods';
+  /** Brings a version to where its workload's side reads it; into its Secret when absent. */
+  readonly deliver?: (cluster: TestCluster, namespace: string, versionId: string) => Promise<void>;
+  readonly scenario?: Pick<RolloutScenario, 'byDelivery' | 'otherVersionAs'>;
+}
+
+/** Two pods that report the version they run with, behind a Service. */
+export async function aShop({
+  open,
+  prepare,
+  workload = deployment,
+  proves = 'restarted',
+  deliver = intoTheSecret,
+  ...shop
+}: Shop): Promise<RolloutScenario> {
   const cluster = await testCluster();
   const namespace = await cluster.namespace();
   const reports = await mkdtemp(join(tmpdir(), 'rotor-reports-'));
@@ -69,14 +93,21 @@ async function aShop(
     metadata: { name: 'db', annotations: { 'rotor.dev/version': 'v0' } },
     stringData: { version: 'v0' },
   });
-  await namespace.create(deployment(reports));
+  await prepare?.(cluster, namespace);
+  const made = workload(reports);
+  await namespace.create(made);
+  const itself = {
+    apiVersion: made.apiVersion ?? '',
+    kind: made.kind ?? '',
+    metadata: { name: 'shop', namespace: name },
+  };
   await namespace.create({
     apiVersion: 'v1',
     kind: 'Service',
     metadata: { name: 'shop' },
     spec: { selector: { app: 'shop' }, ports: [{ port: 80 }] },
   });
-  await expect.poll(() => available(cluster, name), { timeout: 30_000 }).toBe(2);
+  await expect.poll(() => available(cluster, itself), { timeout: 30_000 }).toBe(2);
   let unreachable = false;
   const nobody = kubeconfigClusters((config) =>
     config.loadFromClusterAndUser(
@@ -86,79 +117,107 @@ async function aShop(
   );
   return {
     session: open({ open: (context) => (unreachable ? nobody : cluster.clusters).open(context) }, name),
-    proves: 'restarted',
-    refusedAs: 'cluster.unavailable',
+    proves,
+    ...(shop.refusedAs === 'pods' ? {} : { refusedAs: 'cluster.unavailable' as const }),
     otherVersionAs: { code: 'delivery.drifted', kind: 'retryable' },
-    deliver: async (versionId) => {
-      await cluster.api.patch<V1Secret>(
-        {
-          apiVersion: 'v1',
-          kind: 'Secret',
-          metadata: { name: 'db', namespace: name, annotations: { 'rotor.dev/version': versionId } },
-          data: { version: Buffer.from(versionId).toString('base64') },
-        },
-        undefined,
-        undefined,
-        'test',
-        undefined,
-        PatchStrategy.MergePatch,
-      );
-    },
+    deliver: (versionId) => deliver(cluster, name, versionId),
+    ...shop.scenario,
     running: () => runningBehindTheService(cluster, name, reports),
     breakDown: async (how) => {
       if (how === 'refuses') {
-        unreachable = true;
+        if (shop.refusedAs === 'pods') await writeFile(join(reports, 'refuses'), '');
+        else unreachable = true;
         return;
       }
       await writeFile(join(reports, 'ill'), '');
-      await expect.poll(() => available(cluster, name), { timeout: 30_000 }).toBe(0);
+      await expect.poll(() => available(cluster, itself), { timeout: 30_000 }).toBe(0);
     },
   };
 }
 
-function deployment(reports: string) {
-  const program = `require('fs').writeFileSync(process.env.REPORTS + '/' + process.env.POD, process.env.VERSION); setInterval(() => {}, 1000)`;
+async function intoTheSecret({ api }: TestCluster, namespace: string, versionId: string): Promise<void> {
+  await api.patch<V1Secret>(
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'db', namespace, annotations: { 'rotor.dev/version': versionId } },
+      data: { version: Buffer.from(versionId).toString('base64') },
+    },
+    undefined,
+    undefined,
+    'test',
+    undefined,
+    PatchStrategy.MergePatch,
+  );
+}
+
+/** Two pods that take the version from their environment. */
+export function deployment(reports: string) {
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name: 'shop' },
     spec: {
       replicas: 2,
-      progressDeadlineSeconds: 4,
+      progressDeadlineSeconds: 8,
       selector: { matchLabels: { app: 'shop' } },
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 2, maxUnavailable: 0 } },
-      template: {
-        metadata: { labels: { app: 'shop' } },
-        spec: {
-          terminationGracePeriodSeconds: 1,
-          containers: [
-            {
-              name: 'web',
-              image: 'sandbox/node',
-              command: ['-e', program],
-              env: [
-                { name: 'REPORTS', value: reports },
-                { name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
-                { name: 'VERSION', valueFrom: { secretKeyRef: { name: 'db', key: 'version' } } },
-              ],
-              readinessProbe: {
-                exec: {
-                  command: ['/bin/sh', '-c', `test -e "${reports}/$POD" && test ! -e "${reports}/ill"`],
-                },
-                periodSeconds: 1,
-                failureThreshold: 1,
-              },
-            },
-          ],
-        },
-      },
+      template: template(reports, {
+        env: [{ name: 'VERSION', valueFrom: { secretKeyRef: { name: 'db', key: 'version' } } }],
+      }),
     },
   };
 }
 
-async function available({ api }: TestCluster, namespace: string): Promise<number> {
-  const ref = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'shop', namespace } };
-  return (await api.read<V1Deployment>(ref)).status?.availableReplicas ?? 0;
+/** The template of the shop's pods. @param reading how they get at the Secret */
+export function template(
+  reports: string,
+  {
+    env = [],
+    volumeMounts = [],
+    volumes = [],
+  }: { env?: object[]; volumeMounts?: object[]; volumes?: object[] },
+) {
+  return {
+    metadata: { labels: { app: 'shop' } },
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      volumes,
+      containers: [
+        {
+          name: 'web',
+          image: 'sandbox/node',
+          command: [fileURLToPath(new URL('shop-program.ts', import.meta.url))],
+          ports: [{ name: 'http', containerPort: 8080 }],
+          env: [
+            { name: 'REPORTS', value: reports },
+            // Pods of a StatefulSet follow one another under one name.
+            { name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.uid' } } },
+            ...env,
+          ],
+          volumeMounts,
+          readinessProbe: {
+            exec: {
+              command: [
+                '/bin/sh',
+                '-c',
+                `test -e "${reports}/$POD" && test ! -e "${reports}/ill" && test ! -e "${reports}/ill-$(cat "${reports}/$POD")"`,
+              ],
+            },
+            periodSeconds: 1,
+            failureThreshold: 1,
+          },
+        },
+      ],
+    },
+  };
+}
+
+async function available(
+  { api }: TestCluster,
+  itself: Parameters<TestCluster['api']['read']>[0],
+): Promise<number> {
+  return (await api.read<V1Deployment>(itself)).status?.availableReplicas ?? 0;
 }
 
 /** What a client of the Service meets: every ready pod that its selector finds, by what the process itself reported. */
@@ -189,22 +248,54 @@ async function runningBehindTheService(
       status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True'),
   );
   const versions = await Promise.all(
-    ready.map(({ metadata }) => readFile(join(reports, metadata?.name ?? ''), 'utf8')),
+    ready.map(({ metadata }) => readFile(join(reports, metadata?.uid ?? ''), 'utf8')),
   );
   return [...new Set(versions)].sort().join('+');
 }
 
 export const byRollingUpdate = () =>
-  aShop((clusters, namespace) => {
-    const rollout = rollingRollout({ clusters });
-    return rollout.open('shop', rollout.spec.parse({ deployment: 'shop', namespace, secretName: 'db' }));
+  aShop({
+    open: (clusters, namespace) => {
+      const rollout = rollingRollout({ clusters });
+      return rollout.open('shop', rollout.spec.parse({ deployment: 'shop', namespace, secretName: 'db' }));
+    },
   });
 
-export const byTwin = () =>
-  aShop((clusters, namespace) => {
-    const rollout = blueGreenRollout({ clusters });
-    return rollout.open(
-      'shop',
-      rollout.spec.parse({ deployment: 'shop', service: 'shop', namespace, secretName: 'db' }),
-    );
+/** Its controller knows no deadline: Rotor's own ends it. */
+export const byRollingASet = () =>
+  aShop({
+    open: (clusters, namespace) => {
+      const rollout = rollingRollout({ clusters });
+      const spec = { statefulSet: 'shop', namespace, secretName: 'db', timeout: '8s' };
+      return rollout.open('shop', rollout.spec.parse(spec));
+    },
+    workload: (reports) => {
+      const { spec, metadata, apiVersion } = deployment(reports);
+      const { replicas, selector, template: pods } = spec;
+      return { apiVersion, kind: 'StatefulSet', metadata, spec: { replicas, selector, template: pods } };
+    },
   });
+
+export const byTwin = () => aShop({ open: openTwin([], []) });
+
+/** Three gates that are open to every healthy twin. */
+export async function byTwinBehindGates(): Promise<RolloutScenario> {
+  const prometheus = await startPrometheusDouble();
+  onTestFinished(() => prometheus.stop());
+  prometheus.gives(0.001, 0.002);
+  const quick = { interval: '10ms' };
+  const gates = [
+    { http: { port: 'http', path: '/', versionPointer: '/db/running' }, ...quick },
+    { prometheus: { url: prometheus.url, query: 'error_rate', expect: '< 0.01', for: '50ms' }, ...quick },
+    { command: { run: ['/bin/sh', '-c', 'test "$ROTOR_CONSUMER" = shop'] }, ...quick },
+  ];
+  return aShop({ open: openTwin(gates, [['/bin/sh', '-c']]) });
+}
+
+export function openTwin(gates: readonly object[], allowedCommands: AllowedCommands): Shop['open'] {
+  return (clusters, namespace) => {
+    const rollout = blueGreenRollout({ clusters, allowedCommands });
+    const spec = { deployment: 'shop', service: 'shop', namespace, secretName: 'db', gates };
+    return rollout.open('shop', rollout.spec.parse(spec));
+  };
+}

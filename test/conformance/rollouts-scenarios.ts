@@ -10,7 +10,10 @@ import type { ErrorCode, ErrorKind } from '../../core/error-codes.ts';
 import { noneRollout } from '../../workers/rollouts/none/rollout.ts';
 import { reloadRollout } from '../../workers/rollouts/reload/rollout.ts';
 import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
-import { byRollingUpdate, byTwin } from './cluster-scenarios.ts';
+import { byCanary, byCanarySteps, byPreview } from './argo-scenarios.ts';
+import { byRollingASet, byRollingUpdate, byTwin, byTwinBehindGates } from './cluster-scenarios.ts';
+import { byExternalSecrets, byReloader } from './delegated-scenarios.ts';
+import { byFiles, byReportingPods } from './pod-reload-scenarios.ts';
 
 /** One real consumer: it takes what is delivered when it is reloaded, and can be broken. */
 export interface RolloutScenario {
@@ -20,7 +23,9 @@ export interface RolloutScenario {
   /** How a consumer that can't be told is answered; `rollout.reload-failed` when absent. */
   readonly refusedAs?: ErrorCode;
   /** How it shows that another version is delivered; `rollout.unhealthy` when absent. */
-  readonly otherVersionAs?: { readonly code: ErrorCode; readonly kind: ErrorKind };
+  readonly otherVersionAs?: { readonly code: ErrorCode; readonly kind: ErrorKind } | 'not yet';
+  /** What is delivered moves it, whether it is told or not. */
+  readonly byDelivery?: true;
   deliver(versionId: string): Promise<void>;
   /** Which version it runs with. */
   running(): Promise<string>;
@@ -37,8 +42,11 @@ export const rolloutScenarios: Readonly<
   Record<string, Readonly<Record<string, () => Promise<RolloutScenario>>>>
 > = {
   reload: { http: overHttp, signal: bySignal, command: byCommand },
-  rolling: { deployment: byRollingUpdate },
-  blueGreen: { deployment: byTwin },
+  rolling: { deployment: byRollingUpdate, 'stateful set': byRollingASet },
+  blueGreen: { deployment: byTwin, 'behind gates': byTwinBehindGates },
+  argoRollouts: { canary: byCanary, 'canary in steps': byCanarySteps, 'blue/green': byPreview },
+  podReload: { 'reporting pods': byReportingPods, 'pods that name their files': byFiles },
+  delegated: { 'to Reloader': byReloader, 'to External Secrets': byExternalSecrets },
   none: { none: unseen },
 };
 

@@ -109,13 +109,36 @@ export class Cluster {
     );
   }
 
-  /** Strategic merge patch: `patch` holds only what changes. Not for custom resources. */
+  /** `patch` holds only what changes: a strategic merge patch, which custom resources don't know, or a merge patch. */
   async patch(call: Call, ref: ObjectRef, patch: Patch): Promise<ClusterObject> {
-    return this.#patch(call, ref, patch, 'application/strategic-merge-patch+json' as PatchStrategy);
+    const custom = ref.apiVersion.split('/')[0]?.includes('.');
+    const strategy = custom ? 'application/merge-patch+json' : 'application/strategic-merge-patch+json';
+    return this.#patch(call, ref, patch, strategy as PatchStrategy);
   }
 
   async mergePatch(call: Call, ref: ObjectRef, patch: Patch): Promise<ClusterObject> {
     return this.#patch(call, ref, patch, 'application/merge-patch+json' as PatchStrategy);
+  }
+
+  /** Merge patch of a custom resource's status subresource. */
+  async patchStatus(call: Call, ref: ObjectRef, status: object): Promise<ClusterObject> {
+    const { CustomObjectsApi, setHeaderOptions } = await import('@kubernetes/client-node');
+    const [group = '', version = ''] = ref.apiVersion.split('/');
+    const { namespace, name } = ref;
+    return this.#ask(call, 'patch', ref, (options) =>
+      new CustomObjectsApi(options).patchNamespacedCustomObjectStatus(
+        {
+          group,
+          version,
+          namespace,
+          name,
+          plural: `${ref.kind.toLowerCase()}s`,
+          body: { status },
+          fieldManager: FIELD_MANAGER,
+        },
+        setHeaderOptions('Content-Type', 'application/merge-patch+json'),
+      ),
+    );
   }
 
   async create(call: Call, object: ClusterObject): Promise<ClusterObject> {

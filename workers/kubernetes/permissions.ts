@@ -11,6 +11,7 @@ export async function assertAllowed(
   cluster: Cluster,
   verb: 'get' | 'create' | 'patch' | 'list' | 'watch' | 'delete',
   { apiVersion, kind, namespace, name }: ObjectRef,
+  subresource?: 'status',
 ): Promise<void> {
   const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : '';
   // `create` can't be granted by name: the object has none yet.
@@ -19,11 +20,20 @@ export async function assertAllowed(
     apiVersion: 'authorization.k8s.io/v1',
     kind: 'SelfSubjectAccessReview',
     metadata: { name: '' },
-    spec: { resourceAttributes: { group, resource: `${kind.toLowerCase()}s`, namespace, verb, ...named } },
+    spec: {
+      resourceAttributes: {
+        group,
+        resource: `${kind.toLowerCase()}s`,
+        ...(subresource ? { subresource } : {}),
+        namespace,
+        verb,
+        ...named,
+      },
+    },
   });
   if (review.status?.allowed === true) return;
   throw new RotorError('cluster.forbidden', {
-    what: `cluster ${cluster.name}: the user of the kubeconfig may not ${verb} ${kind} ${namespace}${name ? `/${name}` : ''}`,
-    hint: `Grant it the verb "${verb}" on ${kind.toLowerCase()}s${group ? ` of ${group}` : ''} in namespace ${namespace}.`,
+    what: `cluster ${cluster.name}: the user of the kubeconfig may not ${verb} ${kind}${subresource ? `/${subresource}` : ''} ${namespace}${name ? `/${name}` : ''}`,
+    hint: `Grant it the verb "${verb}" on ${kind.toLowerCase()}s${subresource ? `/${subresource}` : ''}${group ? ` of ${group}` : ''} in namespace ${namespace}.`,
   });
 }

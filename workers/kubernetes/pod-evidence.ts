@@ -1,5 +1,6 @@
 import type { Call } from '../../core/call.ts';
 import type { Cluster, ClusterObject } from './cluster.ts';
+import { timeOf } from './last-progress.ts';
 import { selectorOf } from './workloads.ts';
 
 /** What is known of one pod: which version it runs, and how we know. */
@@ -7,8 +8,12 @@ export interface PodEvidence {
   readonly name: string;
   readonly onVersion: boolean;
   readonly ready: boolean;
-  /** `template`: the template that it was made of names the version. `untouched`: it has run since before the change. */
-  readonly by: 'template' | 'untouched';
+  /**
+   * `template`: the template that it was made of names the version. `untouched`: it has run since before the change.
+   * `started-after`: its containers started after the Secret had been written. `reported`: it named the version itself.
+   * `acknowledged`: it took the reload after the version had reached its files.
+   */
+  readonly by: 'template' | 'untouched' | 'started-after' | 'reported' | 'acknowledged';
   readonly startedAt: string | undefined;
 }
 
@@ -23,9 +28,52 @@ export async function podsOn(
   annotation: string,
   wanted: string | undefined,
 ): Promise<readonly PodEvidence[]> {
+  const pods = await livePods(call, cluster, workload);
+  return pods.map((pod) => evidenceOf(pod, annotation, wanted));
+}
+
+/**
+ * The same pods by when they started: an environment is made when a container starts. Both times are written by the
+ * cluster, the start by the pod's node and `sinceMs` by the API server, in whole seconds; what their clocks differ by, and
+ * a start in the very second of the write but before it, isn't seen.
+ */
+export async function podsStartedSince(
+  call: Call,
+  cluster: Cluster,
+  workload: ClusterObject,
+  sinceMs: number,
+): Promise<readonly PodEvidence[]> {
+  const pods = await livePods(call, cluster, workload);
+  return pods.map((pod) => {
+    const startedMs = containersStartedMs(pod);
+    return {
+      name: pod.metadata?.name ?? '',
+      onVersion: startedMs !== undefined && startedMs >= sinceMs,
+      ready: isReady(pod),
+      by: 'started-after',
+      startedAt: startedMs === undefined ? undefined : new Date(startedMs).toISOString(),
+    };
+  });
+}
+
+/** The pods of a workload that run or are about to, those that are being deleted included. */
+export async function livePods(
+  call: Call,
+  cluster: Cluster,
+  workload: ClusterObject,
+): Promise<readonly ClusterObject[]> {
   const namespace = workload.metadata?.namespace ?? '';
   const pods = await cluster.list(call, { apiVersion: 'v1', kind: 'Pod', namespace }, selectorOf(workload));
-  return pods.filter((pod) => !hasEnded(pod)).map((pod) => evidenceOf(pod, annotation, wanted));
+  return pods.filter((pod) => !hasEnded(pod));
+}
+
+/** When the container that has run longest started; undefined while one of them doesn't run. */
+function containersStartedMs(pod: ClusterObject): number | undefined {
+  const containers: readonly { state?: { running?: { startedAt?: unknown } } }[] =
+    pod.status?.containerStatuses ?? [];
+  const starts = containers.map(({ state }) => timeOf(state?.running?.startedAt));
+  if (starts.length === 0 || starts.includes(undefined)) return undefined;
+  return Math.min(...starts.flatMap((start) => start ?? []));
 }
 
 function evidenceOf(pod: ClusterObject, annotation: string, wanted: string | undefined): PodEvidence {
@@ -44,7 +92,7 @@ function hasEnded(pod: ClusterObject): boolean {
   return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 }
 
-function isReady(pod: ClusterObject): boolean {
+export function isReady(pod: ClusterObject): boolean {
   const conditions: readonly { type?: string; status?: string }[] = pod.status?.conditions ?? [];
   return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
 }

@@ -13,7 +13,7 @@ export interface TemplateVersion {
   readonly wanted: string | undefined;
 }
 
-const previousOf = (annotation: string) => `previous.${annotation}`;
+export const previousOf = (annotation: string) => `previous.${annotation}`;
 
 /** Gives the template the new version, once. */
 export async function toVersion(

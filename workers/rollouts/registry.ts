@@ -1,6 +1,9 @@
 import type { Clusters } from '../kubernetes/cluster.ts';
+import { argoRolloutsRollout } from './argo-rollouts/rollout.ts';
 import { blueGreenRollout } from './blue-green/rollout.ts';
+import { delegatedRollout } from './delegated/rollout.ts';
 import { noneRollout } from './none/rollout.ts';
+import { podReloadRollout } from './pod-reload/rollout.ts';
 import type { AllowedCommands } from './reload/allowed-commands.ts';
 import { reloadRollout } from './reload/rollout.ts';
 import { rollingRollout } from './rolling/rollout.ts';
@@ -14,5 +17,13 @@ export interface RolloutDependencies {
 
 /** Every rollout there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
 export function rollouts(deps: RolloutDependencies): readonly Rollout[] {
-  return [reloadRollout(deps), rollingRollout(deps), blueGreenRollout(deps), noneRollout];
+  return [
+    reloadRollout(deps),
+    rollingRollout(deps),
+    blueGreenRollout(deps),
+    argoRolloutsRollout(deps),
+    podReloadRollout(deps),
+    delegatedRollout(deps),
+    noneRollout,
+  ];
 }

@@ -14,7 +14,11 @@ import {
   versionAnnotation,
   workloadRef,
 } from '../../kubernetes/workloads.ts';
+import { type AllowedCommands, assertAllowed as assertAllowedCommand } from '../reload/allowed-commands.ts';
 import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import { askGates } from './gates.ts';
+import { nameOfGate } from './gates-decision.ts';
+import type { Gate } from './gates-spec.ts';
 import { type BlueGreenSpec, blueGreenSpec } from './spec.ts';
 import { BLUE, SLOT, slotOf, TWIN_OF, twinName, twinOf } from './twin.ts';
 
@@ -24,11 +28,18 @@ import { BLUE, SLOT, slotOf, TWIN_OF, twinName, twinOf } from './twin.ts';
  * the version as well, since its idle pods would keep the old credential in use; the Service goes back to it, and the twin
  * is removed: what GitOps applied is never changed but for one annotation.
  */
-export function blueGreenRollout({ clusters }: { readonly clusters: Clusters }): Rollout<BlueGreenSpec> {
+export function blueGreenRollout({
+  clusters,
+  allowedCommands = [],
+}: {
+  readonly clusters: Clusters;
+  /** Commands that gates may run on this worker. */
+  readonly allowedCommands?: AllowedCommands;
+}): Rollout<BlueGreenSpec> {
   return {
     kind: 'blueGreen',
     spec: blueGreenSpec,
-    open: (consumer, spec) => new BlueGreenSession(consumer, clusters, spec),
+    open: (consumer, spec) => new BlueGreenSession(consumer, clusters, spec, allowedCommands),
   };
 }
 
@@ -37,15 +48,18 @@ class BlueGreenSession implements RolloutSession {
   readonly #clusters: Clusters;
   readonly #spec: BlueGreenSpec;
   readonly #annotation: string;
+  readonly #allowed: AllowedCommands;
 
-  constructor(consumer: string, clusters: Clusters, spec: BlueGreenSpec) {
+  constructor(consumer: string, clusters: Clusters, spec: BlueGreenSpec, allowed: AllowedCommands) {
     this.consumer = consumer;
+    this.#allowed = allowed;
     this.#clusters = clusters;
     this.#spec = spec;
     this.#annotation = versionAnnotation(spec.secretName);
   }
 
   async plan(call: Call): Promise<void> {
+    this.#assertCommands();
     const cluster = await this.#clusters.open(this.#spec.context);
     const { namespace } = this.#spec;
     const blue = await this.#read(call, cluster, this.#blueRef());
@@ -54,6 +68,8 @@ class BlueGreenSession implements RolloutSession {
       ['patch', this.#blueRef()],
       ['create', this.#blueRef()],
       ['delete', { ...this.#blueRef(), name: '' }],
+      // What the gates saw is noted at the twin.
+      ...(this.#spec.gates.length > 0 ? [['patch', { ...this.#blueRef(), name: '' }] as const] : []),
       ['patch', this.#serviceRef()],
       ['list', podsIn(namespace)],
       ['patch', podsIn(namespace)],
@@ -69,6 +85,7 @@ class BlueGreenSession implements RolloutSession {
 
   async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
+    if (going === 'forward') this.#assertCommands();
     return going === 'forward'
       ? this.#toGreen(call, cluster, credential)
       : this.#backToBlue(call, cluster, credential);
@@ -119,6 +136,12 @@ class BlueGreenSession implements RolloutSession {
         hint: `kubectl --context ${cluster.name} -n ${ref.namespace} describe deployment ${ref.name}`,
       });
     if (progress.state === 'moving') return { notYet: `${name}: ${progress.detail}` };
+    if (serving !== slot) {
+      const { consumer } = this;
+      const { versionId } = credential;
+      const asked = await askGates(call, cluster, this.#spec.gates, { consumer, versionId, workload: twin });
+      if (asked !== undefined) return { notYet: asked };
+    }
     await this.#switch(call, cluster, slot);
     const pods = await podsOn(call, cluster, twin, this.#annotation, credential.versionId);
     const reached = await endpointPods(call, cluster, this.#serviceRef());
@@ -128,9 +151,14 @@ class BlueGreenSession implements RolloutSession {
       consumer: this.consumer,
       healthy: true,
       version: 'restarted',
-      detail: `service ${this.#spec.namespace}/${this.#spec.service} leads to ${ref.name}, whose ${pods.length} pods started with this version`,
+      detail: `service ${this.#spec.namespace}/${this.#spec.service} leads to ${ref.name}, whose ${pods.length} pods started with this version${passed(this.#spec.gates)}`,
       pods,
     };
+  }
+
+  #assertCommands(): void {
+    for (const gate of this.#spec.gates)
+      if ('command' in gate) assertAllowedCommand(this.consumer, gate.command.run, this.#allowed);
   }
 
   /** Within the grace time the Deployment was never touched: its pods run what they ran. Later it is rolled back. */
@@ -225,6 +253,10 @@ class BlueGreenSession implements RolloutSession {
       what: `consumer ${this.consumer}: there is no ${ref.kind.toLowerCase()} ${ref.namespace}/${ref.name} in cluster ${cluster.name}`,
     });
   }
+}
+
+function passed(gates: readonly Gate[]): string {
+  return gates.length === 0 ? '' : `; passed ${gates.map(nameOfGate).join(', ')}`;
 }
 
 function podsIn(namespace: string): ObjectRef {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { objectName } from '../../kubernetes/names.ts';
+import { gate } from './gates-spec.ts';
 
 /** `consumers[].blueGreen` of a policy. */
 export const blueGreenSpec = z.strictObject({
@@ -8,6 +9,7 @@ export const blueGreenSpec = z.strictObject({
   service: objectName.describe('The Service through which its clients come; its selector is switched'),
   context: z.string().min(1).optional().describe('Context of the kubeconfig; the current one when absent'),
   secretName: objectName.describe('The delivered Secret that its pods read'),
+  gates: z.array(gate).max(20).default([]).describe('What must be well before the Service is switched'),
 });
 
 export type BlueGreenSpec = z.infer<typeof blueGreenSpec>;

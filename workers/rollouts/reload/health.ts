@@ -25,7 +25,25 @@ export async function problemOf(
       ...(versionId === undefined ? {} : { versionId }),
     });
   }
-  const { url, expectStatus, versionPointer } = health.http;
+  return httpProblem(look, health.http, versionId);
+}
+
+/** Where to look, and what must be seen there. */
+export interface HttpHealth {
+  readonly url: string;
+  readonly expectStatus: number;
+  readonly versionPointer?: string | undefined;
+}
+
+/**
+ * Looks once over HTTP, until the deadline.
+ * @returns what is wrong, in words without anything of the body; undefined when healthy
+ */
+export async function httpProblem(
+  look: Deadline,
+  { url, expectStatus, versionPointer }: HttpHealth,
+  versionId: string | undefined,
+): Promise<string | undefined> {
   try {
     const { status, body } = await httpRequest(look, { url });
     if (status !== expectStatus) return `health is status ${status} instead of ${expectStatus}`;

@@ -2,17 +2,23 @@ import { isAbsolute, normalize } from 'node:path';
 import { z } from 'zod';
 import { parseDuration } from '../../../core/duration.ts';
 
-const url = z
+/** No redirect is followed, and no credential stands in it. */
+export const url = z
   .string()
   .refine(isPlainUrl, { error: 'must be an http or https URL without user and password' });
 const absolutePath = z.string().refine((path) => isAbsolute(path) && normalize(path) === path, {
   error: 'must be an absolute path without ".."',
 });
-const duration = z
+export const duration = z
   .string()
   .refine((text) => (parseDuration(text) ?? 0) > 0, { error: 'must be a duration such as "30s"' });
 /** Program and arguments. No shell reads it, so nothing in it is expanded. */
-const argv = z.strictObject({ run: z.tuple([absolutePath], z.string()) });
+export const argv = z.strictObject({ run: z.tuple([absolutePath], z.string()) });
+
+/** RFC 6901. */
+export const jsonPointer = z
+  .string()
+  .regex(/^(\/([^~/]|~[01])*)+$/, { error: 'must be a JSON pointer such as "/credential/version"' });
 
 /** How the consumer is told. */
 const trigger = z.union([
@@ -32,11 +38,8 @@ const health = z.union([
     http: z.strictObject({
       url,
       expectStatus: z.int().min(100).max(599).default(200),
-      /** JSON pointer (RFC 6901) to the version id in the answer; makes the proof `reported`. */
-      versionPointer: z
-        .string()
-        .regex(/^(\/([^~/]|~[01])*)+$/, { error: 'must be a JSON pointer such as "/credential/version"' })
-        .optional(),
+      /** To the version id in the answer; makes the proof `reported`. */
+      versionPointer: jsonPointer.optional(),
     }),
   }),
   z.strictObject({ command: argv }),

@@ -1,14 +1,25 @@
 import type { Call } from '../../../core/call.ts';
 import type { Credential } from '../../../core/credential.ts';
+import { formatDuration, parseDuration } from '../../../core/duration.ts';
 import { RotorError } from '../../../core/errors.ts';
 import type { Cluster, ClusterObject, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
 import { assertDelivered } from '../../kubernetes/delivered.ts';
+import { lastProgressMs } from '../../kubernetes/last-progress.ts';
 import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
 import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
-import { obstacleOf, progressOf, versionAnnotation, workloadRef } from '../../kubernetes/workloads.ts';
+import {
+  obstacleOf,
+  progressOf,
+  selectorOf,
+  versionAnnotation,
+  workloadRef,
+} from '../../kubernetes/workloads.ts';
 import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
 import { type RollingSpec, rollingSpec } from './spec.ts';
+
+const POD = { apiVersion: 'v1', kind: 'Pod' };
+const SETS_TIMEOUT = '10m';
 
 /**
  * The workload's own controller replaces its pods, as it does for any change of the template: surge, disruption budgets
@@ -70,8 +81,10 @@ class RollingSession implements RolloutSession {
         what: `${this.#name(cluster)}: ${progress.detail}`,
         hint: `kubectl --context ${cluster.name} -n ${this.#ref.namespace} describe ${this.#ref.kind.toLowerCase()} ${this.#ref.name}`,
       });
-    if (progress.state === 'moving') return { notYet: `${this.#name(cluster)}: ${progress.detail}` };
-
+    if (progress.state === 'moving') {
+      await this.#assertProgress(call, cluster, workload, wanted, progress.detail);
+      return { notYet: `${this.#name(cluster)}: ${progress.detail}` };
+    }
     const pods = await podsOn(call, cluster, workload, this.#annotation, wanted);
     const behind = pods.filter(({ onVersion, ready }) => !onVersion || !ready);
     if (behind.length > 0)
@@ -88,6 +101,30 @@ class RollingSession implements RolloutSession {
           : `${this.#name(cluster)}: all ${pods.length} pods have the template of before`,
       pods,
     };
+  }
+
+  /** A Deployment's own controller has a deadline for progress; those of the other kinds wait for ever. */
+  async #assertProgress(
+    call: Call,
+    cluster: Cluster,
+    workload: ClusterObject,
+    wanted: string | undefined,
+    detail: string,
+  ): Promise<void> {
+    const timeout = this.#spec.timeout ?? (this.#spec.deployment ? undefined : SETS_TIMEOUT);
+    if (timeout === undefined) return;
+    const { apiVersion, kind } = POD;
+    const { namespace } = this.#ref;
+    const pods = await cluster.list(call, { apiVersion, kind, namespace }, selectorOf(workload));
+    const fresh = pods.filter(({ metadata }) => metadata?.annotations?.[this.#annotation] === wanted);
+    const last = lastProgressMs(workload, fresh);
+    // The cluster's clock against the worker's: whole seconds, and what they differ by.
+    const stoodMs = call.clock.now().getTime() - (last ?? Number.POSITIVE_INFINITY);
+    if (stoodMs <= (parseDuration(timeout) ?? 0)) return;
+    throw new RotorError('rollout.unhealthy', {
+      what: `${this.#name(cluster)}: ${detail}, and nothing has moved for ${formatDuration(stoodMs)}`,
+      hint: `kubectl --context ${cluster.name} -n ${namespace} describe ${this.#ref.kind.toLowerCase()} ${this.#ref.name}`,
+    });
   }
 
   async #read(call: Call, cluster: Cluster): Promise<ClusterObject> {

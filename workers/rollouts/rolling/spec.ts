@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { objectName as name } from '../../kubernetes/names.ts';
+import { duration } from '../reload/spec.ts';
 
 /** `consumers[].rolling` of a policy: exactly one of the three kinds. */
 export const rollingSpec = z
@@ -10,6 +11,11 @@ export const rollingSpec = z
     namespace: name,
     context: z.string().min(1).optional().describe('Context of the kubeconfig; the current one when absent'),
     secretName: name.describe('The delivered Secret that its pods read'),
+    timeout: duration
+      .optional()
+      .describe(
+        'How long it may go without any new pod being made or ready; 10m for StatefulSets and DaemonSets when absent, since their controllers know no deadline',
+      ),
   })
   .superRefine((spec, context) => {
     const named = [spec.deployment, spec.statefulSet, spec.daemonSet].filter((each) => each !== undefined);

@@ -1,0 +1,36 @@
+/**
+ * A consumer in a pod: takes the version from its environment, or from the Secret that is mounted at `MOUNTED` when it
+ * starts and when it is told to (POST /reload), and says with which one it runs, in a file and over HTTP. While
+ * `<REPORTS>/ill` exists it is unhealthy, and while `<REPORTS>/refuses` exists it takes no reload.
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+
+const {
+  REPORTS = '',
+  POD = '',
+  VERSION = '',
+  MOUNTED,
+  ROTOR_SANDBOX_ROOT = '',
+  ROTOR_SANDBOX_PORT_HTTP,
+} = process.env;
+const mounted = () =>
+  MOUNTED ? readFileSync(join(ROTOR_SANDBOX_ROOT, MOUNTED, 'version'), 'utf8') : VERSION;
+let running = mounted();
+const report = () => writeFileSync(join(REPORTS, POD), running);
+report();
+createServer((request, response) => {
+  if (request.url === '/reload') {
+    const refuses = existsSync(join(REPORTS, 'refuses')) || request.method !== 'POST';
+    if (!refuses) {
+      running = mounted();
+      report();
+    }
+    response.writeHead(refuses ? 500 : 204).end();
+    return;
+  }
+  response
+    .writeHead(existsSync(join(REPORTS, 'ill')) ? 503 : 200)
+    .end(JSON.stringify({ db: { running, mounted: mounted() } }));
+}).listen(Number(ROTOR_SANDBOX_PORT_HTTP), '127.0.0.1');

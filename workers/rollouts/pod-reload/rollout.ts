@@ -1,0 +1,205 @@
+import type { Call } from '../../../core/call.ts';
+import type { Credential } from '../../../core/credential.ts';
+import { formatDuration, parseDuration } from '../../../core/duration.ts';
+import { RotorError } from '../../../core/errors.ts';
+import {
+  type Cluster,
+  type ClusterObject,
+  type Clusters,
+  nameOf,
+  type ObjectRef,
+} from '../../kubernetes/cluster.ts';
+import { assertDelivered } from '../../kubernetes/delivered.ts';
+import { assertAllowed } from '../../kubernetes/permissions.ts';
+import { isReady, livePods, type PodEvidence } from '../../kubernetes/pod-evidence.ts';
+import { readingsOf } from '../../kubernetes/reads-secret.ts';
+import { obstacleOf, versionAnnotation, workloadRef } from '../../kubernetes/workloads.ts';
+import { dataWrittenMs } from '../delegated/copied.ts';
+import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import { reloadPod, versionProblemOf } from './pod.ts';
+import { type PodReloadSpec, podReloadSpec } from './spec.ts';
+
+/**
+ * Pods that have the Secret mounted take it without a restart: the kubelet brings it to their files, each is told to read
+ * them again, and each says that it has. No pod is left out, those that appear meanwhile included.
+ */
+export function podReloadRollout({ clusters }: { readonly clusters: Clusters }): Rollout<PodReloadSpec> {
+  return {
+    kind: 'podReload',
+    spec: podReloadSpec,
+    open: (consumer, spec) => new PodReloadSession(consumer, clusters, spec),
+  };
+}
+
+class PodReloadSession implements RolloutSession {
+  readonly consumer: string;
+  readonly #clusters: Clusters;
+  readonly #spec: PodReloadSpec;
+  readonly #ref: ObjectRef;
+  /** At a pod: the version that it is to have. Writing it makes the kubelet look at the pod's files at once. */
+  readonly #expected: string;
+  /** At a pod: the version whose files it was told to read, and said yes. */
+  readonly #acknowledged: string;
+
+  constructor(consumer: string, clusters: Clusters, spec: PodReloadSpec) {
+    this.consumer = consumer;
+    this.#clusters = clusters;
+    this.#spec = spec;
+    this.#ref = refOfSpec(spec);
+    const annotation = versionAnnotation(spec.secretName);
+    this.#expected = `expected.${annotation}`;
+    this.#acknowledged = `acknowledged.${annotation}`;
+  }
+
+  async plan(call: Call): Promise<void> {
+    const cluster = await this.#clusters.open(this.#spec.context);
+    const workload = await this.#read(call, cluster, this.#ref);
+    const pods = { ...this.#ref, apiVersion: 'v1', kind: 'Pod', name: '' };
+    await assertAllowed(call, cluster, 'list', pods);
+    await assertAllowed(call, cluster, 'patch', pods);
+    const obstacle = obstacleOf(workload) ?? unreloadable(workload, this.#spec.secretName);
+    if (obstacle)
+      throw new RotorError('rollout.unhealthy', {
+        what: `consumer ${this.consumer}: ${nameOf(this.#ref)} in cluster ${cluster.name}: ${obstacle}`,
+        hint: 'Nothing has been changed.',
+      });
+  }
+
+  async move(call: Call, credential: Credential, _going: Going): Promise<ConsumerProof | NotYet> {
+    const cluster = await this.#clusters.open(this.#spec.context);
+    const { namespace, secretName: name } = this.#spec;
+    await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
+    const workload = await this.#read(call, cluster, this.#ref);
+    const pods = await livePods(call, cluster, workload);
+    const seen: PodEvidence[] = [];
+    for (const pod of pods) {
+      // What goes away needs no reload, but uses the old credential until it is gone.
+      const problem =
+        pod.metadata?.deletionTimestamp !== undefined
+          ? 'it is going away'
+          : isReady(pod)
+            ? await this.#reload(call, cluster, pod, credential.versionId)
+            : 'it is not ready';
+      if (problem !== undefined) {
+        const words = `${nameOf(this.#ref)} in cluster ${cluster.name}: pod ${pod.metadata?.name}: ${problem}`;
+        await this.#assertTime(call, cluster, words);
+        return { notYet: words };
+      }
+      seen.push(this.#evidence(pod));
+    }
+    // One that has appeared since may have started with the old files.
+    const now = await livePods(call, cluster, workload);
+    const late = now.find((pod) => !seen.some((each) => each.name === pod.metadata?.name));
+    if (late) return { notYet: `pod ${late.metadata?.name} has just appeared` };
+    return {
+      consumer: this.consumer,
+      healthy: true,
+      version: this.#by,
+      detail: `${nameOf(this.#ref)} in cluster ${cluster.name}: ${
+        this.#by === 'reported'
+          ? `each of its ${seen.length} pods names the version that it runs with`
+          : `each of its ${seen.length} pods has the version in its files and took the reload`
+      }`,
+      pods: seen,
+    };
+  }
+
+  get #by(): 'reported' | 'acknowledged' {
+    return this.#spec.version.of === 'process' ? 'reported' : 'acknowledged';
+  }
+
+  /** @returns what is still missing; undefined when the pod is on the version */
+  async #reload(
+    call: Call,
+    cluster: Cluster,
+    pod: ClusterObject,
+    versionId: string,
+  ): Promise<string | undefined> {
+    const annotations = pod.metadata?.annotations ?? {};
+    const problem = await versionProblemOf(call, pod, this.#spec, versionId);
+    if (this.#by === 'reported') {
+      if (problem === undefined) return undefined;
+      await this.#expect(call, cluster, pod, versionId);
+      // It reads what has reached its files by now; whether that is the version, it says itself.
+      await reloadPod(call, this.consumer, pod, this.#spec);
+      return versionProblemOf(call, pod, this.#spec, versionId);
+    }
+    if (problem !== undefined) {
+      await this.#expect(call, cluster, pod, versionId);
+      return problem;
+    }
+    if (annotations[this.#acknowledged] === versionId) return undefined;
+    await reloadPod(call, this.consumer, pod, this.#spec);
+    await this.#annotate(call, cluster, pod, this.#acknowledged, versionId);
+    return undefined;
+  }
+
+  /** A kubelet looks at a pod's volumes again when the pod changes, else about once a minute. */
+  async #expect(call: Call, cluster: Cluster, pod: ClusterObject, versionId: string): Promise<void> {
+    if (pod.metadata?.annotations?.[this.#expected] === versionId) return;
+    await this.#annotate(call, cluster, pod, this.#expected, versionId);
+  }
+
+  async #annotate(
+    call: Call,
+    cluster: Cluster,
+    pod: ClusterObject,
+    name: string,
+    value: string,
+  ): Promise<void> {
+    const ref = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      namespace: this.#ref.namespace,
+      name: pod.metadata?.name ?? '',
+    };
+    await cluster.mergePatch(call, ref, { metadata: { annotations: { [name]: value } } });
+  }
+
+  #evidence(pod: ClusterObject): PodEvidence {
+    const startedAt = pod.status?.startTime;
+    return {
+      name: pod.metadata?.name ?? '',
+      onVersion: true,
+      ready: true,
+      by: this.#by,
+      startedAt: startedAt instanceof Date ? startedAt.toISOString() : startedAt,
+    };
+  }
+
+  /** Since the Secret was written, by the cluster's clock against the worker's. */
+  async #assertTime(call: Call, cluster: Cluster, words: string): Promise<void> {
+    const { namespace, secretName: name } = this.#spec;
+    const secret = await this.#read(call, cluster, { apiVersion: 'v1', kind: 'Secret', namespace, name });
+    const waitedMs = call.clock.now().getTime() - (dataWrittenMs(secret) ?? Number.POSITIVE_INFINITY);
+    if (waitedMs <= (parseDuration(this.#spec.timeout) ?? 0)) return;
+    throw new RotorError('rollout.unhealthy', {
+      what: `${words}, ${formatDuration(waitedMs)} after the version was written`,
+      hint: `Look at its log: kubectl --context ${cluster.name} -n ${namespace} logs --all-containers <pod>`,
+    });
+  }
+
+  async #read(call: Call, cluster: Cluster, ref: ObjectRef): Promise<ClusterObject> {
+    const found = await cluster.read(call, ref);
+    if (found) return found;
+    throw new RotorError('cluster.not-found', {
+      what: `consumer ${this.consumer}: there is no ${nameOf(ref)} in cluster ${cluster.name}`,
+    });
+  }
+}
+
+/** Why a reload would not bring a Secret to the pods of a workload; undefined when it does. */
+export function unreloadable(workload: ClusterObject, secret: string): string | undefined {
+  const readings = readingsOf(workload, secret);
+  if (readings.length === 0) return `its pods don't mount secret ${secret}`;
+  const fixed = readings.find(({ by }) => by !== 'volume');
+  if (!fixed) return undefined;
+  const how = fixed.by === 'env' ? 'as environment variables' : 'by subPath, which is never updated';
+  return `container ${fixed.container} has secret ${secret} ${how}: only a restart changes it, use \`rolling\``;
+}
+
+function refOfSpec({ deployment, statefulSet, daemonSet, namespace }: PodReloadSpec): ObjectRef {
+  if (deployment) return workloadRef('Deployment', namespace, deployment);
+  if (statefulSet) return workloadRef('StatefulSet', namespace, statefulSet);
+  return workloadRef('DaemonSet', namespace, daemonSet ?? '');
+}
