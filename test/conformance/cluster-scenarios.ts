@@ -11,6 +11,7 @@ import {
 import { expect, onTestFinished } from 'vitest';
 import { secretDelivery } from '../../workers/deliveries/secret/delivery.ts';
 import { type Clusters, kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
+import { versionedName } from '../../workers/kubernetes/secret-names.ts';
 import { blueGreenRollout } from '../../workers/rollouts/blue-green/rollout.ts';
 import { rollingRollout } from '../../workers/rollouts/rolling/rollout.ts';
 import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
@@ -29,10 +30,23 @@ export async function intoSecrets(options: object = {}): Promise<DeliveryScenari
   const delivery = secretDelivery({ clusters });
   const open = (namespaces: readonly string[]) =>
     delivery.open(delivery.spec.parse({ name: 'db', namespaces, ...options }));
-  const ref = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'db', namespace: other.name } };
-  const read = async () => (await api.read<V1Secret>(ref)).data;
+  const versioned = 'style' in options && options.style === 'versioned';
+  let name = 'db';
+  const refOf = () => ({ apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: other.name } });
+  const read = async () => (await api.read<V1Secret>(refOf())).data;
+  const session = open([one.name, other.name]);
   return {
-    session: open([one.name, other.name]),
+    session: {
+      target: session.target,
+      plan: (call) => session.plan(call),
+      holds: (call, credential) => session.holds(call, credential),
+      deliver: async (call, credential) => {
+        await session.deliver(call, credential);
+        // What a consumer finds that has been moved: the name of the version.
+        if (versioned) name = versionedName('db', credential.versionId);
+      },
+    },
+    keepsVersions: versioned,
     read: async () => {
       const data = await read().catch(() => undefined);
       const texts = Object.entries(data ?? {})
@@ -41,9 +55,13 @@ export async function intoSecrets(options: object = {}): Promise<DeliveryScenari
       return data && Buffer.from(texts.join('\n'));
     },
     tamper: async () => {
+      if (versioned) {
+        await api.delete(refOf());
+        return;
+      }
       const [key] = Object.keys((await read()) ?? {});
       const edited = Buffer.from('{"edited":"by hand"}').toString('base64');
-      const patch = { ...ref, data: { [key ?? '']: edited } };
+      const patch = { ...refOf(), data: { [key ?? '']: edited } };
       await api.patch(patch, undefined, undefined, 'kubectl-edit', undefined, PatchStrategy.MergePatch);
     },
     unreachable: open(['no-such-namespace']),

@@ -13,6 +13,8 @@ export interface DeliveryScenario {
   read(): Promise<Buffer | undefined>;
   /** Changes what is there by hand. */
   tamper(): Promise<void>;
+  /** An earlier version stays beside the new one until it is dead. */
+  readonly keepsVersions?: boolean;
   /** A session whose target can't be written. */
   readonly unreachable: DeliverySession;
   /** How that is refused. */
@@ -32,6 +34,7 @@ export const deliveryScenarios: Readonly<
   },
   secret: {
     Opaque: () => intoSecrets(),
+    versioned: () => intoSecrets({ style: 'versioned' }),
     'basic-auth': () => intoSecrets({ type: 'kubernetes.io/basic-auth' }),
     template: () =>
       intoSecrets({

@@ -32,6 +32,11 @@ interface Patch {
   readonly [field: string]: unknown;
 }
 
+/** One operation of a JSON patch. */
+export type JsonOperation =
+  | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: unknown }
+  | { readonly op: 'remove'; readonly path: string };
+
 /** A request that hangs is given up after that long, and probed. */
 const REQUEST_MS = 10_000;
 
@@ -40,12 +45,12 @@ export class Cluster {
   /** Context of the kubeconfig. */
   readonly name: string;
   readonly #api: KubernetesObjectApi;
-  readonly #configurationWith: (signal: AbortSignal) => Configuration;
+  readonly #configurationWith: (signal: AbortSignal, body?: string) => Configuration;
 
   constructor(
     name: string,
     api: KubernetesObjectApi,
-    configurationWith: (signal: AbortSignal) => Configuration,
+    configurationWith: (signal: AbortSignal, body?: string) => Configuration,
   ) {
     this.name = name;
     this.#api = api;
@@ -118,14 +123,46 @@ export class Cluster {
     return this.#patch(call, ref, patch, 'application/merge-patch+json' as PatchStrategy);
   }
 
-  async create(call: Call, object: ClusterObject): Promise<ClusterObject> {
-    return this.#ask(call, 'create', refOf(object), (options) =>
-      this.#api.create<ClusterObject>(object, undefined, undefined, FIELD_MANAGER, options),
+  /**
+   * JSON patch (RFC 6902): changes exactly what it names, whatever the rest of the object may be. Where it replaces
+   * `/metadata/resourceVersion` it is refused unless that is still the newest (`cluster.conflict`).
+   */
+  async jsonPatch(call: Call, ref: ObjectRef, operations: readonly JsonOperation[]): Promise<ClusterObject> {
+    return this.#ask(
+      call,
+      'patch',
+      ref,
+      (options) =>
+        this.#api.patch<ClusterObject>(
+          headed(ref),
+          undefined,
+          undefined,
+          FIELD_MANAGER,
+          undefined,
+          'application/json-patch+json' as PatchStrategy,
+          options,
+        ),
+      // The client knows bodies that are objects, and this one is a list.
+      JSON.stringify(operations),
     );
   }
 
-  /** @returns whether there was one */
-  async remove(call: Call, ref: ObjectRef): Promise<boolean> {
+  /** @throws RotorError `cluster.conflict` when there is one already */
+  async create(call: Call, object: ClusterObject, dryRun?: 'dry-run'): Promise<ClusterObject> {
+    return this.#ask(call, 'create', refOf(object), (options) =>
+      this.#api.create<ClusterObject>(object, undefined, dryRun && 'All', FIELD_MANAGER, options),
+    );
+  }
+
+  /**
+   * @param only the very object that was looked at: refused (`cluster.conflict`) when it has changed since
+   * @returns whether there was one
+   */
+  async remove(
+    call: Call,
+    ref: ObjectRef,
+    only?: { readonly uid: string; readonly resourceVersion: string },
+  ): Promise<boolean> {
     try {
       await this.#ask(call, 'delete', ref, (options) =>
         this.#api.delete(
@@ -135,7 +172,7 @@ export class Cluster {
           undefined,
           undefined,
           'Background',
-          undefined,
+          only && { preconditions: only },
           options,
         ),
       );
@@ -166,12 +203,13 @@ export class Cluster {
     verb: Asked['verb'],
     ref: ObjectRef,
     request: (options: Configuration) => Promise<T>,
+    body?: string,
   ): Promise<T> {
     const asked: Asked = { verb, ...ref, cluster: this.name };
     const doing = `${verb} ${nameOf(ref)} in cluster ${this.name}`;
     return call.deadline.within(REQUEST_MS, call.clock).run(doing, async (signal) => {
       try {
-        return await request(this.#configurationWith(signal));
+        return await request(this.#configurationWith(signal, body));
       } catch (error) {
         signal.throwIfAborted();
         throw clusterError(error, asked);
@@ -257,7 +295,7 @@ async function openCluster(
       hint: 'Set KUBECONFIG for the workers, or run them in the cluster.',
     });
   }
-  const configurationWith = (signal?: AbortSignal): Configuration =>
+  const configurationWith = (signal?: AbortSignal, body?: string): Configuration =>
     client.createConfiguration({
       baseServer: new client.ServerConfiguration(server, {}),
       authMethods: { default: config },
@@ -267,6 +305,7 @@ async function openCluster(
               {
                 pre: async (request) => {
                   request.setSignal(signal);
+                  if (body !== undefined) request.setBody(body);
                   return request;
                 },
                 post: async (response) => response,

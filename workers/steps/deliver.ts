@@ -1,6 +1,7 @@
 import type { Credential } from '../../core/credential.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { Done, Step, StepContext } from '../saga/context.ts';
+import { collectDead } from './collect.ts';
 
 /** Every target carries the new version, read back from each. */
 export const deliver: Step = {
@@ -10,7 +11,11 @@ export const deliver: Step = {
 
   async undo(context): Promise<Done> {
     const old = await context.oldCredential();
-    return old ? deliverEverywhere(context, old) : { facts: { skipped: 'there was no earlier credential' } };
+    const { facts } = old
+      ? await deliverEverywhere(context, old)
+      : { facts: { skipped: 'there was no earlier credential' } };
+    const unused = context.newVersion ? [context.newVersion] : [];
+    return { facts: { ...facts, ...(await collectDead(context, unused)) } };
   },
 };
 
@@ -30,4 +35,25 @@ export async function deliverEverywhere(context: StepContext, credential: Creden
     targets.push({ target: delivery.target, changed: !held });
   }
   return { facts: { targets } };
+}
+
+/**
+ * Between the delivery and a consumer's start somebody else may write or delete the target: it is delivered again, once, and
+ * the consumer asked again.
+ */
+export async function onDelivered<T>(
+  context: StepContext,
+  credential: Credential,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof RotorError) || error.code !== 'delivery.drifted') throw error;
+    context
+      .call()
+      .log.warn({ err: error }, 'somebody else changed what was delivered; it is delivered again');
+    await deliverEverywhere(context, credential);
+    return work();
+  }
 }

@@ -76,6 +76,13 @@ class BlueGreenSession implements RolloutSession {
 
   async finish(call: Call, credential: Credential): Promise<NotYet | undefined> {
     const cluster = await this.#clusters.open(this.#spec.context);
+    const { namespace, secretName } = this.#spec;
+    const secret = await assertDelivered(
+      call,
+      cluster,
+      { namespace, name: secretName },
+      credential.versionId,
+    );
     const { workload: blue } = await toVersion(
       call,
       cluster,
@@ -83,6 +90,7 @@ class BlueGreenSession implements RolloutSession {
       await this.#read(call, cluster, this.#blueRef()),
       this.#annotation,
       credential.versionId,
+      secret,
     );
     const progress = progressOf(blue);
     const name = `deployment ${this.#spec.namespace}/${this.#spec.deployment}`;
@@ -100,7 +108,12 @@ class BlueGreenSession implements RolloutSession {
   async #toGreen(call: Call, cluster: Cluster, credential: Credential): Promise<ConsumerProof | NotYet> {
     const slot = slotOf(credential.versionId);
     const { namespace, secretName } = this.#spec;
-    await assertDelivered(call, cluster, { namespace, name: secretName }, credential.versionId);
+    const secret = await assertDelivered(
+      call,
+      cluster,
+      { namespace, name: secretName },
+      credential.versionId,
+    );
     const ref: ObjectRef = { ...this.#blueRef(), name: twinName(this.#spec.deployment, slot) };
     const service = await this.#read(call, cluster, this.#serviceRef());
     const blue = await this.#read(call, cluster, this.#blueRef());
@@ -110,7 +123,7 @@ class BlueGreenSession implements RolloutSession {
     await this.#removeTwins(call, cluster, [slot, ...(serving ? [serving] : [])]);
     const twin =
       (await cluster.read(call, ref)) ??
-      (await cluster.create(call, twinOf(blue, slot, { [this.#annotation]: credential.versionId })));
+      (await cluster.create(call, twinOf(blue, slot, { [this.#annotation]: credential.versionId }, secret)));
     const progress = progressOf(twin);
     const name = `deployment ${ref.namespace}/${ref.name}`;
     if (progress.state === 'stuck')
@@ -144,6 +157,7 @@ class BlueGreenSession implements RolloutSession {
       found,
       this.#annotation,
       credential.versionId,
+      this.#spec.secretName,
     );
     const progress = progressOf(blue);
     if (progress.state === 'stuck')

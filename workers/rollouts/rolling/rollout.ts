@@ -53,17 +53,13 @@ class RollingSession implements RolloutSession {
   async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
     const { namespace, secretName: name } = this.#spec;
-    await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
+    const { versionId } = credential;
+    const secret = await assertDelivered(call, cluster, { namespace, name }, versionId);
     const found = await this.#read(call, cluster);
-    const change = going === 'forward' ? toVersion : backToVersion;
-    const { workload, wanted } = await change(
-      call,
-      cluster,
-      this.#ref,
-      found,
-      this.#annotation,
-      credential.versionId,
-    );
+    const { workload, wanted } =
+      going === 'forward'
+        ? await toVersion(call, cluster, this.#ref, found, this.#annotation, versionId, secret)
+        : await backToVersion(call, cluster, this.#ref, found, this.#annotation, versionId, name);
     const progress = progressOf(workload);
     if (progress.state === 'stuck')
       throw new RotorError('rollout.unhealthy', {
