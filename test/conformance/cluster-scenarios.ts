@@ -15,6 +15,7 @@ import { versionedName } from '../../workers/kubernetes/secret-names.ts';
 import { blueGreenRollout } from '../../workers/rollouts/blue-green/rollout.ts';
 import { rollingRollout } from '../../workers/rollouts/rolling/rollout.ts';
 import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
+import { aCall } from '../setup/call.ts';
 import { type TestCluster, testCluster } from '../setup/cluster.ts';
 import type { DeliveryScenario } from './deliveries-scenarios.ts';
 import type { RolloutScenario } from './rollouts-scenarios.ts';
@@ -72,6 +73,7 @@ export async function intoSecrets(options: object = {}): Promise<DeliveryScenari
 /** A Deployment of two pods that report the version they started with, behind a Service. */
 async function aShop(
   open: (clusters: Clusters, namespace: string) => RolloutSession,
+  style: 'stable' | 'versioned',
 ): Promise<RolloutScenario> {
   const cluster = await testCluster();
   const namespace = await cluster.namespace();
@@ -108,6 +110,10 @@ async function aShop(
     refusedAs: 'cluster.unavailable',
     otherVersionAs: { code: 'delivery.drifted', kind: 'retryable' },
     deliver: async (versionId) => {
+      if (style === 'versioned') {
+        await deliverVersion(cluster, name, versionId);
+        return;
+      }
       await cluster.api.patch<V1Secret>(
         {
           apiVersion: 'v1',
@@ -132,6 +138,17 @@ async function aShop(
       await expect.poll(() => available(cluster, name), { timeout: 30_000 }).toBe(0);
     },
   };
+}
+
+async function deliverVersion(
+  { clusters }: TestCluster,
+  namespace: string,
+  versionId: string,
+): Promise<void> {
+  const delivery = secretDelivery({ clusters });
+  const data = { version: '{{versionId}}' };
+  const spec = delivery.spec.parse({ name: 'db', namespaces: [namespace], style: 'versioned', data });
+  await delivery.open(spec).deliver(aCall(), { versionId, identity: '', fields: {}, secrets: {} });
 }
 
 function deployment(reports: string) {
@@ -212,17 +229,17 @@ async function runningBehindTheService(
   return [...new Set(versions)].sort().join('+');
 }
 
-export const byRollingUpdate = () =>
+export const byRollingUpdate = (style: 'stable' | 'versioned' = 'stable') =>
   aShop((clusters, namespace) => {
     const rollout = rollingRollout({ clusters });
     return rollout.open('shop', rollout.spec.parse({ deployment: 'shop', namespace, secretName: 'db' }));
-  });
+  }, style);
 
-export const byTwin = () =>
+export const byTwin = (style: 'stable' | 'versioned' = 'stable') =>
   aShop((clusters, namespace) => {
     const rollout = blueGreenRollout({ clusters });
     return rollout.open(
       'shop',
       rollout.spec.parse({ deployment: 'shop', service: 'shop', namespace, secretName: 'db' }),
     );
-  });
+  }, style);

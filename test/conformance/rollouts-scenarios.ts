@@ -37,8 +37,8 @@ export const rolloutScenarios: Readonly<
   Record<string, Readonly<Record<string, () => Promise<RolloutScenario>>>>
 > = {
   reload: { http: overHttp, signal: bySignal, command: byCommand },
-  rolling: { deployment: byRollingUpdate },
-  blueGreen: { deployment: byTwin },
+  rolling: { deployment: () => byRollingUpdate(), versioned: () => byRollingUpdate('versioned') },
+  blueGreen: { deployment: () => byTwin(), versioned: () => byTwin('versioned') },
   none: { none: unseen },
 };
 

@@ -45,12 +45,12 @@ export class Cluster {
   /** Context of the kubeconfig. */
   readonly name: string;
   readonly #api: KubernetesObjectApi;
-  readonly #configurationWith: (signal: AbortSignal, body?: string) => Configuration;
+  readonly #configurationWith: (signal: AbortSignal) => Configuration;
 
   constructor(
     name: string,
     api: KubernetesObjectApi,
-    configurationWith: (signal: AbortSignal, body?: string) => Configuration,
+    configurationWith: (signal: AbortSignal) => Configuration,
   ) {
     this.name = name;
     this.#api = api;
@@ -128,22 +128,16 @@ export class Cluster {
    * `/metadata/resourceVersion` it is refused unless that is still the newest (`cluster.conflict`).
    */
   async jsonPatch(call: Call, ref: ObjectRef, operations: readonly JsonOperation[]): Promise<ClusterObject> {
-    return this.#ask(
-      call,
-      'patch',
-      ref,
-      (options) =>
-        this.#api.patch<ClusterObject>(
-          headed(ref),
-          undefined,
-          undefined,
-          FIELD_MANAGER,
-          undefined,
-          'application/json-patch+json' as PatchStrategy,
-          options,
-        ),
-      // The client knows bodies that are objects, and this one is a list.
-      JSON.stringify(operations),
+    return this.#ask(call, 'patch', ref, (options) =>
+      this.#api.patch<ClusterObject>(
+        headed(ref),
+        undefined,
+        undefined,
+        FIELD_MANAGER,
+        undefined,
+        'application/json-patch+json' as PatchStrategy,
+        sending(JSON.stringify(operations), options),
+      ),
     );
   }
 
@@ -203,19 +197,33 @@ export class Cluster {
     verb: Asked['verb'],
     ref: ObjectRef,
     request: (options: Configuration) => Promise<T>,
-    body?: string,
   ): Promise<T> {
     const asked: Asked = { verb, ...ref, cluster: this.name };
     const doing = `${verb} ${nameOf(ref)} in cluster ${this.name}`;
     return call.deadline.within(REQUEST_MS, call.clock).run(doing, async (signal) => {
       try {
-        return await request(this.#configurationWith(signal, body));
+        return await request(this.#configurationWith(signal));
       } catch (error) {
         signal.throwIfAborted();
         throw clusterError(error, asked);
       }
     });
   }
+}
+
+/** The client only knows bodies that are objects of the kind; a JSON patch is a list. */
+function sending(body: string, options: Configuration): Configuration {
+  return {
+    ...options,
+    baseServer: {
+      makeRequestContext: (endpoint, method) => {
+        const request = options.baseServer.makeRequestContext(endpoint, method);
+        const setBody = request.setBody.bind(request);
+        request.setBody = () => setBody(body);
+        return request;
+      },
+    },
+  };
 }
 
 /** `deployment shop/web`, for people. */
@@ -295,7 +303,7 @@ async function openCluster(
       hint: 'Set KUBECONFIG for the workers, or run them in the cluster.',
     });
   }
-  const configurationWith = (signal?: AbortSignal, body?: string): Configuration =>
+  const configurationWith = (signal?: AbortSignal): Configuration =>
     client.createConfiguration({
       baseServer: new client.ServerConfiguration(server, {}),
       authMethods: { default: config },
@@ -305,7 +313,6 @@ async function openCluster(
               {
                 pre: async (request) => {
                   request.setSignal(signal);
-                  if (body !== undefined) request.setBody(body);
                   return request;
                 },
                 post: async (response) => response,
