@@ -16,13 +16,14 @@ const KINDS: Readonly<
   Record<string, { head: readonly string[]; row: (item: Row, now: Date) => readonly unknown[] }>
 > = {
   policies: {
-    head: ['policy', 'paused', 'last rotated', 'next', 'why'],
+    head: ['policy', 'paused', 'last rotated', 'next', 'why', 'drift'],
     row: (item, now) => [
       `${item.namespace}/${item.name}`,
       item.paused ? 'yes' : 'no',
       relative(item.lastRotatedAt, now),
       relative(item.nextDueAt, now),
       item.dueReason,
+      item.drift?.open?.length > 0 ? item.drift.open.join('\n') : '-',
     ],
   },
   rotations: {

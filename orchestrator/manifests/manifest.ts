@@ -26,6 +26,8 @@ export interface PolicySpec {
   readonly store: { readonly name: string; readonly path: string };
   readonly deliver: readonly KindSpec[];
   readonly consumers: readonly (KindSpec & { readonly name: string })[];
+  /** What is done about a delivery that somebody else changed between rotations. */
+  readonly drift?: 'repair' | 'report' | 'ignore' | undefined;
   readonly schedule?: Schedule | undefined;
   readonly settle: {
     readonly graceMs: number;

@@ -66,6 +66,10 @@ export function policySpec({ rotators, deliveries, rollouts }: Registries) {
         .array(keyed(rollouts.map(bySpec), { name: resourceName }))
         .max(1000)
         .default([]),
+      drift: z
+        .enum(['repair', 'report', 'ignore'])
+        .default('repair')
+        .describe('When somebody else changes or removes what was delivered, between rotations'),
       schedule: scheduleSchema.optional(),
       settle: settle.prefault({}),
       deadline: duration({ min: 1000 })

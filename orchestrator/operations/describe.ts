@@ -1,8 +1,11 @@
+import { driftOf } from '../../ledger/drift.ts';
 import { type JournalRow, readJournal } from '../../ledger/journal.ts';
-import { getPolicy, type Policy } from '../../ledger/policies.ts';
+import { getPolicy, listPolicies, type Policy } from '../../ledger/policies.ts';
 import { getRotation, listRotations, type Rotation } from '../../ledger/rotations.ts';
 import { type CredentialVersion, listVersions } from '../../ledger/versions.ts';
 import { positionOf } from '../../workers/saga/position.ts';
+import type { PolicySpec } from '../manifests/manifest.ts';
+import { type DriftTold, driftTold } from './drift-view.ts';
 import { type Orchestrator, qualified } from './orchestrator.ts';
 
 export interface StepView {
@@ -77,6 +80,7 @@ function proofOf(journal: readonly JournalRow[]): RotationView['proof'] {
 export interface PolicyView extends Omit<Policy, 'uid'> {
   /** Seconds since the current credential became current. */
   readonly credentialAgeSeconds: number | undefined;
+  readonly drift: DriftTold;
   readonly versions: readonly CredentialVersion[];
   readonly rotations: readonly Omit<RotationView, 'steps' | 'proof'>[];
 }
@@ -90,5 +94,21 @@ export async function describePolicy(
   const rotations = await listRotations(ledger, { policy: qualified(policyName), limit: 10 });
   const current = versions.find(({ state }) => state === 'current')?.currentAt;
   const credentialAgeSeconds = current && Math.round((clock.now().getTime() - current.getTime()) / 1_000);
-  return { ...policy, credentialAgeSeconds, versions, rotations: rotations.map(summaryOf) };
+  const drift = driftTold(policy.spec as Partial<PolicySpec>, (await driftOf(ledger, [uid])).get(uid));
+  return { ...policy, credentialAgeSeconds, drift, versions, rotations: rotations.map(summaryOf) };
+}
+
+/** All policies, each with what its deliveries look like. */
+export async function listPolicyViews({
+  ledger,
+}: Orchestrator): Promise<readonly (Omit<Policy, 'uid'> & { readonly drift: DriftTold })[]> {
+  const policies = await listPolicies(ledger);
+  const looks = await driftOf(
+    ledger,
+    policies.map(({ uid }) => uid),
+  );
+  return policies.map(({ uid, ...policy }) => ({
+    ...policy,
+    drift: driftTold(policy.spec as Partial<PolicySpec>, looks.get(uid)),
+  }));
 }

@@ -113,5 +113,6 @@ export async function startWorkers({
     queueUrl,
     concurrency: config.concurrency,
     sweepMs: config.sweepIntervalMs,
+    driftMs: config.driftIntervalMs,
   });
 }

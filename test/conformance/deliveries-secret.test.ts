@@ -3,10 +3,11 @@ import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { Credential } from '../../core/credential.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { secretDelivery } from '../../workers/deliveries/secret/delivery.ts';
-import type { Cluster, Clusters } from '../../workers/kubernetes/cluster.ts';
+import type { Clusters } from '../../workers/kubernetes/cluster.ts';
 import { versionedName } from '../../workers/kubernetes/secret-names.ts';
 import { aCall } from '../setup/call.ts';
 import { stopTestCluster, type TestCluster, testCluster } from '../setup/cluster.ts';
+import { interrupted } from '../setup/interrupted-cluster.ts';
 
 let cluster: TestCluster;
 let namespace: string;
@@ -50,29 +51,6 @@ async function edit(change: object, name?: string): Promise<void> {
 }
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
-/** The cluster of a worker that is stopped before a request of this kind, once, while something else happens. */
-function interrupted(at: 'create' | 'apply', meanwhile: () => Promise<void>): Clusters {
-  let armed = true;
-  return {
-    open: async (context) => {
-      const real = await cluster.clusters.open(context);
-      return new Proxy(real, {
-        get(target, property) {
-          const value = Reflect.get(target, property, target);
-          if (typeof value !== 'function') return value;
-          return async (...args: unknown[]) => {
-            if (property === at && armed) {
-              armed = false;
-              await meanwhile();
-            }
-            return Reflect.apply(value, target, args);
-          };
-        },
-      }) as Cluster;
-    },
-  };
-}
-
 test('a key that is no longer delivered vanishes, also from a Secret that we created', async () => {
   await open({ data: { user: '{{username}}', old: '{{password}}' } }).deliver(aCall(), v1);
   await open({ data: { user: '{{username}}', fresh: '{{password}}' } }).deliver(aCall(), v1);
@@ -109,7 +87,7 @@ test('a worker that slept before it created the Secret does not overwrite a late
   const late = aCall();
   const slept = open(
     {},
-    interrupted('create', () => open().deliver(late, v2)),
+    interrupted(cluster.clusters, 'create', () => open().deliver(late, v2)),
   );
   await expect(slept.deliver(early, v1)).rejects.toMatchObject({ code: 'store.fenced' });
   expect(await open().holds(aCall(), v2)).toBe(true);
@@ -119,7 +97,7 @@ test('two that create at once with the same right end with one of the two, whole
   const call = aCall();
   const slept = open(
     {},
-    interrupted('create', () => open().deliver(call, v1)),
+    interrupted(cluster.clusters, 'create', () => open().deliver(call, v1)),
   );
   await slept.deliver(call, v2);
   expect(await open().holds(aCall(), v2)).toBe(true);
@@ -131,7 +109,7 @@ test('a worker that slept between look and write writes over nobody', async () =
   const late = aCall();
   const slept = open(
     {},
-    interrupted('apply', () => open().deliver(late, v2)),
+    interrupted(cluster.clusters, 'apply', () => open().deliver(late, v2)),
   );
   await expect(slept.deliver(early, v1)).rejects.toMatchObject({ code: 'cluster.conflict' });
   await expect(open().deliver(early, v1)).rejects.toMatchObject({ code: 'store.fenced' });
