@@ -36,24 +36,3 @@ export async function deliverEverywhere(context: StepContext, credential: Creden
   }
   return { facts: { targets } };
 }
-
-/**
- * Between the delivery and a consumer's start somebody else may write or delete the target: it is delivered again, once, and
- * the consumer asked again.
- */
-export async function onDelivered<T>(
-  context: StepContext,
-  credential: Credential,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof RotorError) || error.code !== 'delivery.drifted') throw error;
-    context
-      .call()
-      .log.warn({ err: error }, 'somebody else changed what was delivered; it is delivered again');
-    await deliverEverywhere(context, credential);
-    return work();
-  }
-}

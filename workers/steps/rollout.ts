@@ -1,7 +1,7 @@
 import type { Credential } from '../../core/credential.ts';
 import type { ConsumerProof } from '../rollouts/rollout.ts';
 import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
-import { deliverEverywhere, onDelivered } from './deliver.ts';
+import { deliverEverywhere } from './deliver.ts';
 
 /** A rollout may last as long as its consumers need to become healthy; the lease is renewed meanwhile. */
 const ROLLOUT_MS = 15 * 60_000;
@@ -26,9 +26,7 @@ async function move(context: StepContext, credential: Credential): Promise<Done 
   const begun = direction === 'back' ? backSince : announcedAt.get('rollout');
   const proofs: ConsumerProof[] = [];
   for (const consumer of context.parts.rollouts) {
-    const seen = await onDelivered(context, credential, () =>
-      consumer.move(context.call(ROLLOUT_MS), credential, direction),
-    );
+    const seen = await consumer.move(context.call(ROLLOUT_MS), credential, context.position.direction);
     if ('notYet' in seen) return { waitMs: await patience(context, begun), reason: seen.notYet };
     proofs.push(seen);
   }
@@ -39,9 +37,7 @@ async function move(context: StepContext, credential: Credential): Promise<Done 
 export async function finishRollouts(context: StepContext): Promise<Wait | undefined> {
   const fresh = await context.newCredential();
   for (const consumer of context.parts.rollouts) {
-    const seen = await onDelivered(context, fresh, async () =>
-      consumer.finish?.(context.call(ROLLOUT_MS), fresh),
-    );
+    const seen = await consumer.finish?.(context.call(ROLLOUT_MS), fresh);
     if (seen)
       return {
         waitMs: await patience(context, context.position.announcedAt.get('settle')),

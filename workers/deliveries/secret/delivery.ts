@@ -1,5 +1,6 @@
 import type { Call } from '../../../core/call.ts';
 import type { Credential } from '../../../core/credential.ts';
+import { RotorError } from '../../../core/errors.ts';
 import type { Cluster, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
 import { versionedName } from '../../kubernetes/secret-names.ts';
 import type { Collected, Delivery, DeliverySession, Difference } from '../delivery.ts';
@@ -46,7 +47,17 @@ class SecretDeliverySession implements DeliverySession {
   async deliver(call: Call, credential: Credential): Promise<void> {
     const cluster = await this.#clusters.open(this.#spec.context);
     const desired = desiredOf(this.#spec, credential);
-    for (const ref of this.#refs(credential)) await writeSecret(call, cluster, ref, desired, this.#spec);
+    let gone: RotorError | undefined;
+    for (const ref of this.#refs(credential)) {
+      try {
+        await writeSecret(call, cluster, ref, desired, this.#spec);
+      } catch (error) {
+        // A namespace that was deleted keeps the others from nothing.
+        if (!(error instanceof RotorError) || error.code !== 'cluster.not-found') throw error;
+        gone ??= error;
+      }
+    }
+    if (gone) throw gone;
   }
 
   async holds(call: Call, credential: Credential): Promise<boolean> {
