@@ -21,13 +21,21 @@ import type { DeliveryScenario } from './deliveries-scenarios.ts';
 import type { RolloutScenario } from './rollouts-scenarios.ts';
 
 /** A Secret in two namespaces of the test cluster. */
-export async function intoSecrets(options: object = {}): Promise<DeliveryScenario> {
+export async function intoSecrets(options: object = {}, before?: 'theirs'): Promise<DeliveryScenario> {
   const { api, clusters, namespace } = await testCluster();
   const [one, other] = [await namespace(), await namespace()];
   onTestFinished(async () => {
     await one.remove();
     await other.remove();
   });
+  if (before === 'theirs')
+    for (const each of [one, other])
+      await each.create({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'db' },
+        data: { password: Buffer.from('theirs').toString('base64') },
+      });
   const delivery = secretDelivery({ clusters });
   const open = (namespaces: readonly string[]) =>
     delivery.open(delivery.spec.parse({ name: 'db', namespaces, ...options }));

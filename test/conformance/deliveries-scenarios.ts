@@ -21,6 +21,15 @@ export interface DeliveryScenario {
   readonly refusedAs: ErrorCode;
 }
 
+/** As `kubectl create secret docker-registry` makes it. */
+const DOCKER = {
+  type: 'kubernetes.io/dockerconfigjson',
+  data: {
+    '.dockerconfigjson':
+      '{"auths":{"{{host}}":{"username":{{username|json}},"password":{{password|json}},"auth":"{{username + ":" + password | base64}}"}}}',
+  },
+};
+
 /** One entry per registered delivery and mode, by kind. A delivery without one fails the suite. */
 export const deliveryScenarios: Readonly<
   Record<string, Readonly<Record<string, () => Promise<DeliveryScenario>>>>
@@ -42,14 +51,14 @@ export const deliveryScenarios: Readonly<
       }),
     'ssh-auth': () =>
       intoSecrets({ type: 'kubernetes.io/ssh-auth', data: { 'ssh-privatekey': '{{password}}' } }),
-    dockerconfigjson: () =>
+    tls: () =>
       intoSecrets({
-        type: 'kubernetes.io/dockerconfigjson',
-        data: {
-          '.dockerconfigjson':
-            '{"auths":{"{{host}}":{"username":{{username|json}},"password":{{password|json}}}}}',
-        },
+        type: 'kubernetes.io/tls',
+        data: { 'tls.crt': '{{username}}', 'tls.key': '{{password}}' },
       }),
+    dockerconfigjson: () => intoSecrets(DOCKER),
+    'dockerconfigjson versioned': () => intoSecrets({ ...DOCKER, style: 'versioned' }),
+    adopted: () => intoSecrets({ adopt: true }, 'theirs'),
   },
 };
 
