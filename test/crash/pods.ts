@@ -74,7 +74,7 @@ export async function startPods(): Promise<Pods> {
     sicken: () => writeFile(join(reports, 'ill'), ''),
     running,
     expectAllOn: async (version) => {
-      await expect.poll(async () => (await running()).length, { timeout: 20_000 }).toBe(2);
+      await expect.poll(async () => (await running()).length, { timeout: 60_000 }).toBe(2);
       const reported = async () => {
         const all = await served();
         return (await running()).map((pod) => all.get(pod));

@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { PatchStrategy, type V1Secret } from '@kubernetes/client-node';
 import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { claimDriftChecks, hurryDriftCheck, watchDrift } from '../../ledger/drift.ts';
@@ -5,6 +7,7 @@ import type { Clusters } from '../../workers/kubernetes/cluster.ts';
 import { versionedName } from '../../workers/kubernetes/secret-names.ts';
 import { stopTestCluster, type TestCluster, testCluster } from '../setup/cluster.ts';
 import { interrupted } from '../setup/interrupted-cluster.ts';
+import { anApplication } from '../setup/postgres-roles.ts';
 import { aRotatedPolicy } from './drifting.ts';
 
 let cluster: TestCluster;
@@ -190,4 +193,25 @@ test('nothing that is told holds a value', async () => {
   );
   for (const secret of [value, Buffer.from(value, 'base64').toString(), 'hand-marker', base64('hand-marker')])
     expect(told).not.toContain(secret);
+});
+
+test('a credential that the provider refuses is put nowhere: somebody may have changed it at both ends', async () => {
+  const app = await anApplication();
+  onTestFinished(() => app.drop());
+  const initial = join(app.folder, 'initial.json');
+  const document = { engine: 'postgres', host: '127.0.0.1', port: String(app.port), dbname: app.name };
+  await writeFile(initial, JSON.stringify({ ...document, ...app.initial }), { mode: 0o600 });
+  const credential = { mode: 'alternating-users', roles: app.roles, owner: app.owner };
+  const secret = { kind: 'secret', spec: { name: 'key', namespaces: [namespace] } };
+  const policy = await aRotatedPolicy(cluster.clusters, [secret], {
+    rotator: { kind: 'postgres', provider: app.provider(), credential },
+    initialFrom: { file: initial },
+  });
+  const role = Buffer.from((await read()).data?.username ?? '', 'base64').toString();
+  await app.sql(`ALTER ROLE ${role} PASSWORD 'by-hand'`);
+  await edit({ data: { password: base64('by-hand') } });
+  const { open } = await policy.look();
+  expect(open).toMatchObject([{ outcome: 'reported', why: expect.stringContaining('the provider refuses') }]);
+  expect((await read()).data?.password).toBe(base64('by-hand'));
+  expect((await policy.audit()).map(({ action }) => action)).toEqual(['delivery.drifted']);
 });
