@@ -1,5 +1,5 @@
 import { KubeConfig, KubernetesObjectApi } from '@kubernetes/client-node';
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../core/clock.ts';
 import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
@@ -19,7 +19,13 @@ beforeEach(async () => {
   config.loadFromString(api.kubeconfig());
   admin = KubernetesObjectApi.makeApiClient(config);
 });
-afterEach(() => api.stop());
+// Who still asks keeps the server from stopping.
+afterEach(async () => {
+  for (const informer of followed.splice(0)) await informer.stop();
+  await api.stop();
+});
+
+const followed: Informer<string>[] = [];
 
 const configMaps: CollectionRef = { apiVersion: 'v1', kind: 'ConfigMap' };
 
@@ -41,7 +47,7 @@ async function follow(of: CollectionRef, options: { user?: string } = {}) {
     log: silentLog,
     backoff: { baseMs: 5, maxMs: 20 },
   });
-  onTestFinished(() => informer.stop());
+  followed.push(informer);
   return { informer, changes, seen };
 }
 

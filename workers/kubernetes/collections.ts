@@ -163,17 +163,20 @@ export function collectionsOf(config: KubeConfig, client: Client): Collections {
         allowWatchBookmarks: 'true',
         timeoutSeconds: String(timeoutSeconds),
       });
-      const silence = new AbortController();
-      let timer = setTimeout(() => silence.abort(), silenceMs);
+      // One controller for both reasons to end: what AbortSignal.any gives can be collected before it fires.
+      const end = new AbortController();
+      const leave = () => end.abort();
+      signal.addEventListener('abort', leave);
+      let timer = setTimeout(leave, silenceMs);
       try {
-        const both = AbortSignal.any([signal, silence.signal]);
-        const answer = await send(`${await pathOf(of, both)}?${query}`, acceptOf(of, ''), both);
+        signal.throwIfAborted();
+        const answer = await send(`${await pathOf(of, end.signal)}?${query}`, acceptOf(of, ''), end.signal);
         if (answer.httpStatusCode === 410) return 'expired';
         if (answer.httpStatusCode !== 200) await textOf(answer);
         connected();
         for await (const line of linesOf(answer)) {
           clearTimeout(timer);
-          timer = setTimeout(() => silence.abort(), silenceMs);
+          timer = setTimeout(leave, silenceMs);
           const event = JSON.parse(line) as
             | WatchEvent
             | { readonly type: 'ERROR'; readonly object: { code?: number } };
@@ -184,10 +187,11 @@ export function collectionsOf(config: KubeConfig, client: Client): Collections {
         return 'ended';
       } catch (error) {
         signal.throwIfAborted();
-        if (silence.signal.aborted) return 'ended';
+        if (end.signal.aborted) return 'ended';
         throw clusterError(error, asked('watch', of));
       } finally {
         clearTimeout(timer);
+        signal.removeEventListener('abort', leave);
       }
     },
   };

@@ -5,7 +5,7 @@ import type { Logger } from '../../core/log.ts';
 import type { Random } from '../../core/random.ts';
 import { backoffMs } from '../../core/retry.ts';
 import type { Cluster } from './cluster.ts';
-import type { CollectionRef, WatchEvent, WireObject } from './collections.ts';
+import type { CollectionRef, Expired, Page, WatchEvent, WireObject } from './collections.ts';
 
 /** What became of one object. `before` and `after` are what {@link InformerOptions.keep} made of it. */
 export interface Change<T> {
@@ -82,11 +82,12 @@ class RunningInformer<T> implements Informer<T> {
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
   readonly #waiting = new Set<() => void>();
-  /** The open watch; aborted to begin another at the same place. */
+  /** The request that is open; a watch is aborted to begin another at the same place. */
   #connection: AbortController | undefined;
   /** How many wait to hear soon where the server stands. */
   #impatient = 0;
   #isShort = false;
+  #watching = false;
   #version: string | undefined;
   #synced = false;
   #connected = false;
@@ -114,15 +115,16 @@ class RunningInformer<T> implements Informer<T> {
 
   async caughtUp(call: Call): Promise<void> {
     await this.synced(call);
-    const patienceMs = Math.ceil(Math.min(SILENCE_MS, call.deadline.remainingMs()));
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(patienceMs)]);
-    const now = await this.#cluster.collections.page(this.#options.of, { limit: 1 }, signal);
+    const { of } = this.#options;
+    const now = await call.deadline.run(`asking for the version of the ${of.kind}s`, (signal) =>
+      this.#cluster.collections.page(of, { limit: 1 }, signal),
+    );
     if (now === 'expired') throw this.#behind('its version is not known');
     const passed = () => this.#version !== undefined && isAtLeast(this.#version, now.resourceVersion);
     if (passed()) return;
     // Nothing of this kind may have changed for long, so that the next bookmark is far: ask for one soon.
     this.#impatient += 1;
-    if (!this.#isShort) this.#connection?.abort();
+    if (this.#watching && !this.#isShort) this.#connection?.abort();
     try {
       await this.#until(call, `version ${now.resourceVersion}`, passed);
     } finally {
@@ -132,6 +134,7 @@ class RunningInformer<T> implements Informer<T> {
 
   async stop(): Promise<void> {
     this.#stop.abort();
+    this.#connection?.abort();
     this.#tell();
     await this.#ended;
   }
@@ -140,8 +143,8 @@ class RunningInformer<T> implements Informer<T> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        if (this.#version === undefined) await this.#list(signal);
-        await this.#watch(signal, this.#version ?? '');
+        if (this.#version === undefined) await this.#list();
+        await this.#watch(this.#version ?? '');
       } catch (thrown) {
         if (signal.aborted) break;
         await this.#pause(asRotorError(thrown, `following ${this.#options.of.kind}`), signal);
@@ -150,17 +153,13 @@ class RunningInformer<T> implements Informer<T> {
     this.#connected = false;
   }
 
-  async #list(signal: AbortSignal): Promise<void> {
+  async #list(): Promise<void> {
     const limit = this.#pagesExpired > 1 ? undefined : PAGE;
     const found = new Map<string, T>();
     let token: string | undefined;
     let version = '';
     do {
-      const page = await this.#cluster.collections.page(
-        this.#options.of,
-        { limit, continue: token },
-        AbortSignal.any([signal, AbortSignal.timeout(SILENCE_MS)]),
-      );
+      const page = await this.#page(limit, token);
       if (page === 'expired') {
         this.#pagesExpired += 1;
         throw this.#behind('its list expired between two pages');
@@ -180,12 +179,33 @@ class RunningInformer<T> implements Informer<T> {
     this.#hear();
   }
 
-  async #watch(signal: AbortSignal, version: string): Promise<void> {
+  async #page(limit: number | undefined, token: string | undefined): Promise<Page | Expired> {
+    const connection = this.#connect();
+    const timer = setTimeout(() => connection.abort(), SILENCE_MS);
+    try {
+      const options = { limit, continue: token };
+      return await this.#cluster.collections.page(this.#options.of, options, connection.signal);
+    } catch (thrown) {
+      throw connection.signal.aborted ? this.#behind('its list was not answered') : thrown;
+    } finally {
+      clearTimeout(timer);
+      this.#connection = undefined;
+    }
+  }
+
+  #connect(): AbortController {
     const connection = new AbortController();
+    if (this.#stop.signal.aborted) connection.abort();
     this.#connection = connection;
+    return connection;
+  }
+
+  async #watch(version: string): Promise<void> {
+    const connection = this.#connect();
     // Between five and ten minutes, so that not all watches of all workers begin anew in one moment.
     this.#isShort = this.#impatient > 0;
     const timeoutSeconds = this.#isShort ? SHORT_WATCH_S : 300 + this.#options.random.int(300);
+    this.#watching = true;
     let told = false;
     const startedAt = this.#options.clock.monotonicMs();
     try {
@@ -201,7 +221,7 @@ class RunningInformer<T> implements Informer<T> {
             this.#hear();
           },
         },
-        AbortSignal.any([signal, connection.signal]),
+        connection.signal,
         (event) => {
           told = true;
           this.#failures = 0;
@@ -215,6 +235,7 @@ class RunningInformer<T> implements Informer<T> {
     } catch (thrown) {
       if (!connection.signal.aborted) throw thrown;
     } finally {
+      this.#watching = false;
       this.#connected = false;
       this.#connection = undefined;
     }
