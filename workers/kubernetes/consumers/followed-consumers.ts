@@ -35,6 +35,7 @@ export interface FollowedConsumers {
 
 /** A watch that is silent for longer is dead, and its informer knows; up to this it is trusted. */
 const TRUSTED_MS = 120_000;
+const PATIENCE_MS = 20_000;
 
 export function followConsumers(cluster: Cluster, logicalName?: LogicalName): FollowedConsumers {
   return new Following(cluster, logicalName);
@@ -57,10 +58,12 @@ class Following implements FollowedConsumers {
   }
 
   async of(
-    call: Call,
+    outer: Call,
     { namespaces, name }: { readonly namespaces: readonly string[]; readonly name: string },
     freshness: Freshness,
   ): Promise<Found> {
+    // Who asks is told soon that there is no answer yet; the first list goes on meanwhile.
+    const call = { ...outer, deadline: outer.deadline.within(PATIENCE_MS, outer.clock) };
     const scopes = (await this.#mayWatchEverything(call)) ? [undefined] : namespaces;
     const blind = await Promise.all(
       scopes.flatMap((scope) => WATCHED.map((kind) => this.#ready(call, scope, kind, freshness))),
@@ -135,7 +138,9 @@ class Following implements FollowedConsumers {
       } catch (thrown) {
         if (thrown instanceof RotorError && thrown.code === 'cluster.forbidden') return false;
         this.#everywhere = undefined;
-        throw thrown;
+        if (!(thrown instanceof RotorError) || thrown.kind !== 'ambiguous') throw thrown;
+        // A review is made and kept nowhere: asking again does no harm.
+        throw new RotorError(thrown.code, { what: thrown.message, kind: 'retryable' });
       }
     };
     this.#everywhere ??= ask();
