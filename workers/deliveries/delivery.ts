@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Call } from '../../core/call.ts';
 import type { Credential } from '../../core/credential.ts';
+import type { SecretReaders } from '../kubernetes/consumers/blast-radius.ts';
 
 /** Copies a version to where consumers read it. All methods may be repeated. */
 export interface DeliverySession {
@@ -12,6 +13,8 @@ export interface DeliverySession {
   deliver(call: Call, credential: Credential): Promise<void>;
   /** Whether exactly `credential` is there now. */
   holds(call: Call, credential: Credential): Promise<boolean>;
+  /** Who else may read what is delivered, where that can be told. */
+  readers?(call: Call): Promise<readonly SecretReaders[]>;
 }
 
 export interface Delivery<Spec = unknown> {

@@ -3,6 +3,7 @@ import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
 import { SecretValue } from '../../../core/secret.ts';
 import type { Cluster, ClusterObject, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
+import { readersOfSecret, type SecretReaders } from '../../kubernetes/consumers/blast-radius.ts';
 import { VERSION } from '../../kubernetes/delivered.ts';
 import type { Delivery, DeliverySession } from '../delivery.ts';
 import { fillTemplate, valuesOf } from '../template.ts';
@@ -61,6 +62,10 @@ class SecretDeliverySession implements DeliverySession {
       if (!found || !this.#carries(found, credential, data)) return false;
     }
     return true;
+  }
+
+  async readers(call: Call): Promise<readonly SecretReaders[]> {
+    return readersOfSecret(call, await this.#clusters.open(this.#spec.context), this.#spec);
   }
 
   #refs(): readonly ObjectRef[] {
