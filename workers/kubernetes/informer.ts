@@ -277,6 +277,9 @@ class RunningInformer<T> implements Informer<T> {
   }
 
   async #until(call: Call, what: string, reached: () => boolean): Promise<void> {
+    // Asked at every lookup: what is known already costs nothing.
+    if (this.#problem?.kind === 'terminal') throw this.#problem;
+    if (reached()) return;
     const name = `${this.#options.of.kind}s of cluster ${this.#cluster.name}`;
     try {
       await call.deadline.run(`waiting for ${what} of the ${name}`, async (signal) => {
