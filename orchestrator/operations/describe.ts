@@ -6,6 +6,7 @@ import { type CredentialVersion, listVersions } from '../../ledger/versions.ts';
 import { positionOf } from '../../workers/saga/position.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
 import { type DriftTold, driftTold } from './drift-view.ts';
+import { type EvidenceView, evidenceOf } from './evidence.ts';
 import { type Orchestrator, qualified } from './orchestrator.ts';
 
 export interface StepView {
@@ -25,17 +26,24 @@ export type RotationView = Omit<Rotation, 'spec' | 'epoch' | 'trace' | 'policyUi
   readonly proof:
     | { readonly oldRefused: boolean; readonly newAccepted: boolean; readonly at: string }
     | undefined;
+  /** Per consumer and pod which version it runs and how that is known, and the provider's view. */
+  readonly evidence: EvidenceView | undefined;
 };
 
 /** A rotation with its steps, as people want to see it. */
 export async function describeRotation({ ledger }: Orchestrator, id: string): Promise<RotationView> {
   const rotation = await getRotation(ledger, id);
   const journal = await readJournal(ledger, id);
-  return { ...summaryOf(rotation), steps: stepsOf(journal, rotation.startedAt), proof: proofOf(journal) };
+  return {
+    ...summaryOf(rotation),
+    steps: stepsOf(journal, rotation.startedAt),
+    proof: proofOf(journal),
+    evidence: evidenceOf(journal, rotation),
+  };
 }
 
 /** Without what is for the engine alone. */
-export function summaryOf(rotation: Rotation): Omit<RotationView, 'steps' | 'proof'> {
+export function summaryOf(rotation: Rotation): Omit<RotationView, 'steps' | 'proof' | 'evidence'> {
   const { spec: _spec, epoch: _epoch, trace: _trace, policyUid: _uid, ...view } = rotation;
   const from = rotation.startedAt ?? rotation.createdAt;
   return { ...view, durationMs: rotation.endedAt && rotation.endedAt.getTime() - from.getTime() };
@@ -57,12 +65,13 @@ export function stepsOf(journal: readonly JournalRow[], startedAt: Date | undefi
       step,
       direction,
       state,
-      startedAt: event === 'intent' ? at : since,
+      // A note that a waiting step left is no new beginning.
+      startedAt: event === 'intent' && !('noted' in facts) ? at : since,
       durationMs,
       failures,
       facts,
     });
-    begun = at;
+    if (!('noted' in facts)) begun = at;
   }
   return views;
 }
@@ -82,7 +91,7 @@ export interface PolicyView extends Omit<Policy, 'uid'> {
   readonly credentialAgeSeconds: number | undefined;
   readonly drift: DriftTold;
   readonly versions: readonly CredentialVersion[];
-  readonly rotations: readonly Omit<RotationView, 'steps' | 'proof'>[];
+  readonly rotations: readonly Omit<RotationView, 'steps' | 'proof' | 'evidence'>[];
 }
 
 export async function describePolicy(

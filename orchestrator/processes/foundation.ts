@@ -59,7 +59,7 @@ export async function layFoundation(config: Config, name: string): Promise<Found
     await migrateLedger(databaseUrl, log);
     const ledger = openLedger({ url: databaseUrl, log, connections: Math.max(10, config.concurrency + 5) });
     const clusters = kubeconfigClusters();
-    const allowedCommands = await loadAllowedCommands(config.commandsFile);
+    const ways = rollouts({ allowedCommands: await loadAllowedCommands(config.commandsFile), clusters });
     return {
       config,
       log,
@@ -70,13 +70,14 @@ export async function layFoundation(config: Config, name: string): Promise<Found
         rotators,
         stores: stores({ keyring }),
         deliveries: deliveries({ clusters }),
-        rollouts: rollouts({ allowedCommands, clusters }),
+        rollouts: ways,
       },
       fingerprintKey: keyring.derive('fingerprint'),
       localStore: { kind: 'local', spec: { path: join(home, 'store') } },
       anchorFile: join(home, 'audit-anchors'),
       telemetry,
       close: async () => {
+        for (const way of ways) await way.close?.();
         await ledger.close();
         await embedded?.stop();
         await telemetry.shutdown();

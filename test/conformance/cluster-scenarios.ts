@@ -13,8 +13,9 @@ import { secretDelivery } from '../../workers/deliveries/secret/delivery.ts';
 import { type Clusters, kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { versionedName } from '../../workers/kubernetes/secret-names.ts';
 import { blueGreenRollout } from '../../workers/rollouts/blue-green/rollout.ts';
+import { discoveredRollout } from '../../workers/rollouts/discovered/rollout.ts';
 import { rollingRollout } from '../../workers/rollouts/rolling/rollout.ts';
-import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
+import type { ConsumerProof, Rollout, RolloutSession } from '../../workers/rollouts/rollout.ts';
 import { aCall } from '../setup/call.ts';
 import { type TestCluster, testCluster } from '../setup/cluster.ts';
 import type { DeliveryScenario } from './deliveries-scenarios.ts';
@@ -242,6 +243,27 @@ export const byRollingUpdate = (style: 'stable' | 'versioned' = 'stable') =>
     const rollout = rollingRollout({ clusters });
     return rollout.open('shop', rollout.spec.parse({ deployment: 'shop', namespace, secretName: 'db' }));
   }, style);
+
+/** The Deployment is found by itself; the kit moves those that the session stands for as the step does. */
+export const byDiscovery = () =>
+  aShop((clusters, namespace) => {
+    const rollout = discoveredRollout({ clusters, rollout: () => rollingRollout({ clusters }) as Rollout });
+    onTestFinished(() => rollout.close?.());
+    const session = rollout.open('shop', rollout.spec.parse({ namespaces: [namespace], secretName: 'db' }));
+    return {
+      consumer: 'shop',
+      plan: (call) => session.plan(call),
+      move: async (call, credential, going) => {
+        let proof: ConsumerProof | undefined;
+        for (const member of (await session.members?.(call, 'followed')) ?? []) {
+          const seen = await member.move(call, credential, going);
+          if ('notYet' in seen) return seen;
+          proof = { ...seen, consumer: 'shop' };
+        }
+        return proof ?? { notYet: 'nobody was found yet' };
+      },
+    };
+  }, 'stable');
 
 export const byTwin = (style: 'stable' | 'versioned' = 'stable') =>
   aShop((clusters, namespace) => {

@@ -10,7 +10,7 @@ import type { ErrorCode, ErrorKind } from '../../core/error-codes.ts';
 import { noneRollout } from '../../workers/rollouts/none/rollout.ts';
 import { reloadRollout } from '../../workers/rollouts/reload/rollout.ts';
 import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
-import { byRollingUpdate, byTwin } from './cluster-scenarios.ts';
+import { byDiscovery, byRollingUpdate, byTwin } from './cluster-scenarios.ts';
 
 /** One real consumer: it takes what is delivered when it is reloaded, and can be broken. */
 export interface RolloutScenario {
@@ -39,6 +39,7 @@ export const rolloutScenarios: Readonly<
   reload: { http: overHttp, signal: bySignal, command: byCommand },
   rolling: { deployment: () => byRollingUpdate(), versioned: () => byRollingUpdate('versioned') },
   blueGreen: { deployment: () => byTwin(), versioned: () => byTwin('versioned') },
+  discovered: { deployment: byDiscovery },
   none: { none: unseen },
 };
 

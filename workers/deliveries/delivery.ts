@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Call } from '../../core/call.ts';
 import type { Credential } from '../../core/credential.ts';
+import type { SecretReaders } from '../kubernetes/consumers/blast-radius.ts';
 
 /** How what is there differs from what was delivered: in words, with names and never a value. */
 export interface Difference {
@@ -40,6 +41,8 @@ export interface DeliverySession {
    * @param dead ids of versions that are revoked or discarded
    */
   collect?(call: Call, dead: readonly string[]): Promise<Collected>;
+  /** Who else may read what is delivered, where that can be told. */
+  readers?(call: Call): Promise<readonly SecretReaders[]>;
 }
 
 export interface Delivery<Spec = unknown> {

@@ -7,8 +7,11 @@ export interface PodEvidence {
   readonly name: string;
   readonly onVersion: boolean;
   readonly ready: boolean;
-  /** `template`: the template that it was made of names the version. `untouched`: it has run since before the change. */
-  readonly by: 'template' | 'untouched';
+  /**
+   * `template`: the template that it was made of names the version. `untouched`: it has run since before the change.
+   * `started`: it was made after the Secret carried the version.
+   */
+  readonly by: 'template' | 'untouched' | 'started';
   readonly startedAt: string | undefined;
 }
 

@@ -1,5 +1,6 @@
 import type { Clusters } from '../kubernetes/cluster.ts';
 import { blueGreenRollout } from './blue-green/rollout.ts';
+import { discoveredRollout } from './discovered/rollout.ts';
 import { noneRollout } from './none/rollout.ts';
 import type { AllowedCommands } from './reload/allowed-commands.ts';
 import { reloadRollout } from './reload/rollout.ts';
@@ -14,5 +15,12 @@ export interface RolloutDependencies {
 
 /** Every rollout there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
 export function rollouts(deps: RolloutDependencies): readonly Rollout[] {
-  return [reloadRollout(deps), rollingRollout(deps), blueGreenRollout(deps), noneRollout];
+  const all: Rollout[] = [
+    reloadRollout(deps),
+    rollingRollout(deps),
+    blueGreenRollout(deps),
+    noneRollout,
+    discoveredRollout({ clusters: deps.clusters, rollout: (kind) => all.find((each) => each.kind === kind) }),
+  ];
+  return all;
 }

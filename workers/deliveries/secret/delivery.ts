@@ -2,6 +2,7 @@ import type { Call } from '../../../core/call.ts';
 import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
 import type { Cluster, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
+import { readersOfSecret, type SecretReaders } from '../../kubernetes/consumers/blast-radius.ts';
 import { versionedName } from '../../kubernetes/secret-names.ts';
 import type { Collected, Delivery, DeliverySession, Difference } from '../delivery.ts';
 import { collectVersions } from './collect.ts';
@@ -64,6 +65,10 @@ class SecretDeliverySession implements DeliverySession {
     for await (const differences of this.#compared(call, credential))
       if (differences.length > 0) return false;
     return true;
+  }
+
+  async readers(call: Call): Promise<readonly SecretReaders[]> {
+    return readersOfSecret(call, await this.#clusters.open(this.#spec.context), this.#spec);
   }
 
   async differences(call: Call, credential: Credential): Promise<readonly Difference[]> {

@@ -14,7 +14,7 @@ import {
   versionAnnotation,
   workloadRef,
 } from '../../kubernetes/workloads.ts';
-import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import type { ConsumerProof, Going, MovedWorkload, NotYet, Rollout, RolloutSession } from '../rollout.ts';
 import { type BlueGreenSpec, blueGreenSpec } from './spec.ts';
 import { BLUE, SLOT, slotOf, TWIN_OF, twinName, twinOf } from './twin.ts';
 
@@ -34,6 +34,7 @@ export function blueGreenRollout({ clusters }: { readonly clusters: Clusters }):
 
 class BlueGreenSession implements RolloutSession {
   readonly consumer: string;
+  readonly moves: MovedWorkload;
   readonly #clusters: Clusters;
   readonly #spec: BlueGreenSpec;
   readonly #annotation: string;
@@ -43,6 +44,7 @@ class BlueGreenSession implements RolloutSession {
     this.#clusters = clusters;
     this.#spec = spec;
     this.#annotation = versionAnnotation(spec.secretName);
+    this.moves = { ...this.#blueRef(), context: spec.context };
   }
 
   async plan(call: Call): Promise<void> {

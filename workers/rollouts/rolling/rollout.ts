@@ -7,7 +7,7 @@ import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
 import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
 import { obstacleOf, progressOf, versionAnnotation, workloadRef } from '../../kubernetes/workloads.ts';
-import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import type { ConsumerProof, Going, MovedWorkload, NotYet, Rollout, RolloutSession } from '../rollout.ts';
 import { type RollingSpec, rollingSpec } from './spec.ts';
 
 /**
@@ -24,6 +24,7 @@ export function rollingRollout({ clusters }: { readonly clusters: Clusters }): R
 
 class RollingSession implements RolloutSession {
   readonly consumer: string;
+  readonly moves: MovedWorkload;
   readonly #clusters: Clusters;
   readonly #spec: RollingSpec;
   readonly #ref: ObjectRef;
@@ -34,6 +35,7 @@ class RollingSession implements RolloutSession {
     this.#clusters = clusters;
     this.#spec = spec;
     this.#ref = refOfSpec(spec);
+    this.moves = { ...this.#ref, context: spec.context };
     this.#annotation = versionAnnotation(spec.secretName);
   }
 
