@@ -245,7 +245,7 @@ export const byRollingUpdate = (style: 'stable' | 'versioned' = 'stable') =>
   }, style);
 
 /** The Deployment is found by itself; the kit moves those that the session stands for as the step does. */
-export const byDiscovery = () =>
+export const byDiscovery = (style: 'stable' | 'versioned' = 'stable') =>
   aShop((clusters, namespace) => {
     const rollout = discoveredRollout({ clusters, rollout: () => rollingRollout({ clusters }) as Rollout });
     onTestFinished(() => rollout.close?.());
@@ -263,7 +263,7 @@ export const byDiscovery = () =>
         return proof ?? { notYet: 'nobody was found yet' };
       },
     };
-  }, 'stable');
+  }, style);
 
 export const byTwin = (style: 'stable' | 'versioned' = 'stable') =>
   aShop((clusters, namespace) => {

@@ -39,7 +39,7 @@ export const rolloutScenarios: Readonly<
   reload: { http: overHttp, signal: bySignal, command: byCommand },
   rolling: { deployment: () => byRollingUpdate(), versioned: () => byRollingUpdate('versioned') },
   blueGreen: { deployment: () => byTwin(), versioned: () => byTwin('versioned') },
-  discovered: { deployment: byDiscovery },
+  discovered: { deployment: () => byDiscovery(), versioned: () => byDiscovery('versioned') },
   none: { none: unseen },
 };
 

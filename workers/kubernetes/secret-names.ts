@@ -27,6 +27,11 @@ export function belongsTo(logical: string, name: string): boolean {
   return name.startsWith(start) && new RegExp(`^[0-9a-f]{${HASH}}$`).test(name.slice(start.length));
 }
 
+/** The other way round: the policy's name for a Secret of one version; any other name is its own. */
+export function logicalNameOf(name: string): string {
+  return new RegExp(`^(.+)-[0-9a-f]{${HASH}}$`).exec(name)?.[1] ?? name;
+}
+
 function hash(text: string, characters: number): string {
   return createHash('sha256').update(text).digest('hex').slice(0, characters);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { belongsTo, versionedName } from './secret-names.ts';
+import { belongsTo, logicalNameOf, versionedName } from './secret-names.ts';
 import { secretReferences, withNames } from './secret-references.ts';
 
 const podSpec = {
@@ -70,4 +70,9 @@ test('the longest names still have room for a version, and stay apart', () => {
     expect(belongsTo(logical, versionedName(logical, 'v'))).toBe(true);
   }
   expect(belongsTo(one, versionedName(other, 'v'))).toBe(false);
+});
+
+test('the name of a version leads back to the policy’s name, and other names to themselves', () => {
+  expect(logicalNameOf(versionedName('db', 'v'))).toBe('db');
+  expect(logicalNameOf('db-5m8tgb7h9k')).toBe('db-5m8tgb7h9k');
 });

@@ -7,6 +7,7 @@ import {
   type Found,
   followConsumers,
 } from '../../kubernetes/consumers/followed-consumers.ts';
+import { logicalNameOf } from '../../kubernetes/secret-names.ts';
 import type { ConsumerProof, Freshness, MovedWorkload, Rollout, RolloutSession, Survey } from '../rollout.ts';
 import { budgetWarnings } from './budgets.ts';
 import { type Disposition, dispositionOf, movesOf } from './disposition.ts';
@@ -17,15 +18,16 @@ export interface DiscoveredDependencies {
   readonly clusters: Clusters;
   /** A rollout of this worker by its kind, for those that move what is found. */
   readonly rollout: (kind: string) => Rollout | undefined;
-  /** For Secrets of which there is one per version. */
-  readonly logicalName?: LogicalName | undefined;
 }
+
+/** Who reads the Secret of any one version reads the one that the policy names. */
+const byPolicyName: LogicalName = (_namespace, name) => logicalNameOf(name);
 
 /** Moves whoever reads a Secret, as far as it may be seen: by environment, volume, or to pull images. */
 export function discoveredRollout(deps: DiscoveredDependencies): Rollout<DiscoveredSpec> {
   const followed = new Map<Cluster, FollowedConsumers>();
   const follow = (cluster: Cluster) => {
-    const known = followed.get(cluster) ?? followConsumers(cluster, deps.logicalName);
+    const known = followed.get(cluster) ?? followConsumers(cluster, byPolicyName);
     followed.set(cluster, known);
     return known;
   };

@@ -66,8 +66,8 @@ export class StartedSession implements RolloutSession {
   async #deliveredAt(call: Call, versionId: string): Promise<number> {
     const { namespace } = this.#found;
     const ref = { apiVersion: 'v1', kind: 'Secret', namespace, name: this.#secretName };
-    await assertDelivered(call, this.#cluster, ref, versionId);
-    const secret = await this.#cluster.read(call, ref);
+    const { name } = await assertDelivered(call, this.#cluster, ref, versionId);
+    const secret = await this.#cluster.read(call, { ...ref, name });
     const written = (secret?.metadata?.managedFields ?? []).map(({ manager, time }) => ({
       manager,
       at: new Date(time ?? 0).getTime(),
