@@ -116,6 +116,13 @@ export const SETTINGS = {
     default: '500ms',
     meaning: 'Time between looks for due policies and lost jobs; 50ms to 5m.',
   },
+  driftIntervalMs: {
+    variable: 'ROTOR_DRIFT_INTERVAL',
+    flag: 'drift-interval',
+    secret: false,
+    default: '5m',
+    meaning: 'Time between two looks whether what a policy delivered is still there; 5s to 1d.',
+  },
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof SETTINGS;

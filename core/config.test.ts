@@ -33,6 +33,7 @@ test('nothing set means an embedded Rotor on this machine only', () => {
     concurrency: 10,
     journalRetentionMs: 90 * 86_400_000,
     sweepIntervalMs: 500,
+    driftIntervalMs: 300_000,
   });
 });
 

@@ -59,6 +59,7 @@ const schema = z.object({
     .transform(Number),
   journalRetentionMs: duration({ min: DAY_MS }),
   sweepIntervalMs: duration({ min: 50, max: 300_000 }),
+  driftIntervalMs: duration({ min: 5_000, max: DAY_MS }),
 } satisfies Record<SettingName, z.ZodType>);
 
 type Parsed = z.output<typeof schema>;

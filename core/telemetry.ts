@@ -30,6 +30,12 @@ export const credentialAge = lazily(() =>
   }),
 );
 
+export const driftTotal = lazily(() =>
+  meter().createCounter('rotor_delivery_drift_total', {
+    description: 'Delivered objects that somebody else changed or removed, by what became of it',
+  }),
+);
+
 type Attributes = Readonly<Record<string, string | number | boolean>>;
 
 /**

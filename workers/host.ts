@@ -1,6 +1,7 @@
 import { asRotorError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret.ts';
 import { wakeableRotations } from '../ledger/rotations.ts';
+import { patrol } from './drift/patrol.ts';
 import { consumeQueue, openQueue } from './queue/queue.ts';
 import { runRotation, type Saga } from './saga/engine.ts';
 
@@ -11,6 +12,8 @@ export interface HostOptions {
   readonly concurrency: number;
   /** Distance of the recovery sweeps in milliseconds. */
   readonly sweepMs: number;
+  /** Time between two looks at what a policy delivered, in milliseconds; none without it. */
+  readonly driftMs?: number;
   readonly queueName?: string;
   /** Whether a queue in PostgreSQL is given its tables; true by default. */
   readonly migrate?: boolean;
@@ -22,6 +25,8 @@ export interface WorkerHost {
 }
 
 const SWEEP_BATCH = 200;
+/** Time between two questions whether a look at deliveries is due. */
+const PATROL_MS = 5_000;
 
 /**
  * A worker: takes rotations from the queue, and sweeps the ledger for those whose job is gone (a flushed queue, a
@@ -64,10 +69,24 @@ export async function startWorkerHost(options: HostOptions): Promise<WorkerHost>
   const sweeper = repeat(sweepMs, stop.signal, sweep, (thrown) =>
     saga.log.warn({ err: asRotorError(thrown, 'the sweep') }, 'the recovery sweep failed; it is repeated'),
   );
+  const { driftMs } = options;
+  const patrolling =
+    driftMs === undefined
+      ? undefined
+      : repeat(
+          Math.min(PATROL_MS, driftMs / 5),
+          stop.signal,
+          () => patrol(saga, driftMs, stop.signal).then(() => undefined),
+          (thrown) =>
+            saga.log.warn(
+              { err: asRotorError(thrown, 'looking for drift') },
+              'the look for drift failed; it is repeated',
+            ),
+        );
   return {
     close: async () => {
       stop.abort();
-      await Promise.all([consumer.close(), sweeper]);
+      await Promise.all([consumer.close(), sweeper, patrolling]);
       await queue.close();
     },
   };

@@ -3,7 +3,7 @@ import { parseDuration } from '../../core/duration.ts';
 import { RotorError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { appendAudit, sealedEvents } from '../../ledger/audit.ts';
-import { getPolicy, listPolicies, setPaused } from '../../ledger/policies.ts';
+import { getPolicy, setPaused } from '../../ledger/policies.ts';
 import { listResources } from '../../ledger/resources.ts';
 import { listRotations, type RotationState } from '../../ledger/rotations.ts';
 import { createToken, listTokens, ROLES, type Role, revokeToken } from '../../ledger/tokens.ts';
@@ -11,7 +11,7 @@ import { findVersionsByFingerprint } from '../../ledger/versions.ts';
 import { parseManifests } from '../manifests/parse.ts';
 import { applyManifests } from '../operations/apply.ts';
 import { sealAndAnchor, verifyTrail } from '../operations/audit.ts';
-import { describePolicy, describeRotation, summaryOf } from '../operations/describe.ts';
+import { describePolicy, describeRotation, listPolicyViews, summaryOf } from '../operations/describe.ts';
 import { planRotation } from '../operations/plan.ts';
 import { cancelRotation, resumeStopped, rotateNow } from '../operations/rotate.ts';
 import type { ApiRoute, RouteInput } from './api.ts';
@@ -51,9 +51,7 @@ export const routes: readonly ApiRoute[] = [
     path: '/v1/policies',
     role: 'viewer',
     summary: 'List policies',
-    handle: async ({ orchestrator }) => ({
-      policies: (await listPolicies(orchestrator.ledger)).map(({ uid: _uid, ...policy }) => policy),
-    }),
+    handle: async ({ orchestrator }) => ({ policies: await listPolicyViews(orchestrator) }),
   },
   {
     method: 'get',

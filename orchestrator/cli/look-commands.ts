@@ -5,6 +5,7 @@ import { formatDuration } from '../../core/duration.ts';
 import { RotorError } from '../../core/errors.ts';
 import { qualified } from '../operations/orchestrator.ts';
 import { apiClient } from './client.ts';
+import { evidenceText } from './evidence-text.ts';
 import { type RotationJson, stepLine } from './follow.ts';
 import { type Format, print, relative, tableOf } from './output.ts';
 
@@ -16,13 +17,14 @@ const KINDS: Readonly<
   Record<string, { head: readonly string[]; row: (item: Row, now: Date) => readonly unknown[] }>
 > = {
   policies: {
-    head: ['policy', 'paused', 'last rotated', 'next', 'why'],
+    head: ['policy', 'paused', 'last rotated', 'next', 'why', 'drift'],
     row: (item, now) => [
       `${item.namespace}/${item.name}`,
       item.paused ? 'yes' : 'no',
       relative(item.lastRotatedAt, now),
       relative(item.nextDueAt, now),
       item.dueReason,
+      item.drift?.open?.length > 0 ? item.drift.open.join('\n') : '-',
     ],
   },
   rotations: {
@@ -99,12 +101,14 @@ export function registerLookCommands(program: Command): void {
         });
       const rotation = await api.get<RotationJson>(`/v1/rotations/${name.replace(/^rotation\//, '')}`);
       return print(format(command), rotation, () => {
-        const { steps, ...rest } = rotation;
-        const told = steps.map(
-          (step) =>
-            `${stepLine(step)}${Object.keys(step.facts).length > 0 ? `\n${indented(step.facts)}` : ''}`,
-        );
-        return `${stringify(rest).trimEnd()}\nsteps:\n${told.join('\n')}`;
+        const { steps, evidence, ...rest } = rotation;
+        const told = steps.map((step) => {
+          // The table below has the proofs.
+          const { proofs: _proofs, ...facts } = step.facts;
+          return `${stepLine(step)}${Object.keys(facts).length > 0 ? `\n${indented(facts)}` : ''}`;
+        });
+        const seen = evidence ? `\n${evidenceText(evidence, systemClock.now())}` : '';
+        return `${stringify(rest).trimEnd()}\nsteps:\n${told.join('\n')}${seen}`;
       });
     });
 }

@@ -8,6 +8,7 @@ import { apiClient } from './client.ts';
 import { follow, type RotationJson, stepLine } from './follow.ts';
 import { readManifestFiles } from './manifest-files.ts';
 import { type Format, print } from './output.ts';
+import { planText } from './plan-text.ts';
 
 const format = (command: Command): Format => command.optsWithGlobals().output as Format;
 
@@ -134,15 +135,6 @@ function report(rotation: RotationJson, as: Format): void {
     return lines.join('\n');
   });
   process.exitCode = EXIT[rotation.state] ?? 1;
-}
-
-function planText({ policy, actions, warnings, problems }: PlanResult): string {
-  return [
-    `${policy} would:`,
-    ...actions.map((action) => `  - ${action}`),
-    ...warnings.map((warning) => `warning: ${warning}`),
-    ...problems.flatMap(({ code, what, hint }) => [`problem ${code}: ${what}`, `  next: ${hint}`]),
-  ].join('\n');
 }
 
 async function watchAll(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { RolloutLimits } from '../../workers/saga/spec.ts';
 import type { Schedule } from '../schedule/schedule.ts';
 
 export const API_VERSION = 'rotor.dev/v1alpha1';
@@ -25,7 +26,10 @@ export interface PolicySpec {
   readonly initialFrom?: { readonly file: string } | undefined;
   readonly store: { readonly name: string; readonly path: string };
   readonly deliver: readonly KindSpec[];
-  readonly consumers: readonly (KindSpec & { readonly name: string })[];
+  /** What is done about a delivery that somebody else changed between rotations. */
+  readonly drift?: 'repair' | 'report' | 'ignore' | undefined;
+  readonly consumers: readonly (KindSpec & { readonly name: string; readonly wave?: number | undefined })[];
+  readonly rollout?: RolloutLimits | undefined;
   readonly schedule?: Schedule | undefined;
   readonly settle: {
     readonly graceMs: number;

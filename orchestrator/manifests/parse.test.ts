@@ -108,6 +108,7 @@ describe('a valid set', () => {
         { name: 'web', kind: 'reload', spec: { via: 'x' } },
         { name: 'batch', kind: 'none', spec: {} },
       ],
+      drift: 'repair',
       schedule: {
         every: 30 * 86_400_000,
         maxAge: 90 * 86_400_000,

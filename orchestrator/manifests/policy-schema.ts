@@ -22,6 +22,22 @@ const settle = z
     timeoutMs: timeout,
   }));
 
+const rollout = z
+  .strictObject({
+    maxMoving: z.int().min(1).max(1000).default(1).describe('Consumers that may be on their way at once'),
+    pauseBetweenWaves: duration()
+      .default(0)
+      .describe('From the proof of one wave to the beginning of the next'),
+    coalesce: duration({ max: 3_600_000 })
+      .default(0)
+      .describe('Wait this long for other credentials of the same workload, to share one rollout'),
+  })
+  .transform(({ maxMoving, pauseBetweenWaves, coalesce }) => ({
+    maxMoving,
+    pauseMs: pauseBetweenWaves,
+    coalesceMs: coalesce,
+  }));
+
 const apart = z
   .strictObject({
     from: z.array(resourceName).min(1).max(50).describe('Names of policies in the same namespace'),
@@ -63,9 +79,19 @@ export function policySpec({ rotators, deliveries, rollouts }: Registries) {
         .max(100)
         .default([]),
       consumers: z
-        .array(keyed(rollouts.map(bySpec), { name: resourceName }))
+        .array(
+          keyed(rollouts.map(bySpec), {
+            name: resourceName,
+            wave: z.int().min(0).max(1000).optional().describe('Lower ones move first'),
+          }),
+        )
         .max(1000)
         .default([]),
+      drift: z
+        .enum(['repair', 'report', 'ignore'])
+        .default('repair')
+        .describe('When somebody else changes or removes what was delivered, between rotations'),
+      rollout: rollout.optional(),
       schedule: scheduleSchema.optional(),
       settle: settle.prefault({}),
       deadline: duration({ min: 1000 })

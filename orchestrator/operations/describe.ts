@@ -1,8 +1,12 @@
+import { driftOf } from '../../ledger/drift.ts';
 import { type JournalRow, readJournal } from '../../ledger/journal.ts';
-import { getPolicy, type Policy } from '../../ledger/policies.ts';
+import { getPolicy, listPolicies, type Policy } from '../../ledger/policies.ts';
 import { getRotation, listRotations, type Rotation } from '../../ledger/rotations.ts';
 import { type CredentialVersion, listVersions } from '../../ledger/versions.ts';
 import { positionOf } from '../../workers/saga/position.ts';
+import type { PolicySpec } from '../manifests/manifest.ts';
+import { type DriftTold, driftTold } from './drift-view.ts';
+import { type EvidenceView, evidenceOf } from './evidence.ts';
 import { type Orchestrator, qualified } from './orchestrator.ts';
 
 export interface StepView {
@@ -22,17 +26,24 @@ export type RotationView = Omit<Rotation, 'spec' | 'epoch' | 'trace' | 'policyUi
   readonly proof:
     | { readonly oldRefused: boolean; readonly newAccepted: boolean; readonly at: string }
     | undefined;
+  /** Per consumer and pod which version it runs and how that is known, and the provider's view. */
+  readonly evidence: EvidenceView | undefined;
 };
 
 /** A rotation with its steps, as people want to see it. */
 export async function describeRotation({ ledger }: Orchestrator, id: string): Promise<RotationView> {
   const rotation = await getRotation(ledger, id);
   const journal = await readJournal(ledger, id);
-  return { ...summaryOf(rotation), steps: stepsOf(journal, rotation.startedAt), proof: proofOf(journal) };
+  return {
+    ...summaryOf(rotation),
+    steps: stepsOf(journal, rotation.startedAt),
+    proof: proofOf(journal),
+    evidence: evidenceOf(journal, rotation),
+  };
 }
 
 /** Without what is for the engine alone. */
-export function summaryOf(rotation: Rotation): Omit<RotationView, 'steps' | 'proof'> {
+export function summaryOf(rotation: Rotation): Omit<RotationView, 'steps' | 'proof' | 'evidence'> {
   const { spec: _spec, epoch: _epoch, trace: _trace, policyUid: _uid, ...view } = rotation;
   const from = rotation.startedAt ?? rotation.createdAt;
   return { ...view, durationMs: rotation.endedAt && rotation.endedAt.getTime() - from.getTime() };
@@ -54,12 +65,13 @@ export function stepsOf(journal: readonly JournalRow[], startedAt: Date | undefi
       step,
       direction,
       state,
-      startedAt: event === 'intent' ? at : since,
+      // A note that a waiting step left is no new beginning.
+      startedAt: event === 'intent' && !('noted' in facts) ? at : since,
       durationMs,
       failures,
       facts,
     });
-    begun = at;
+    if (!('noted' in facts)) begun = at;
   }
   return views;
 }
@@ -77,8 +89,9 @@ function proofOf(journal: readonly JournalRow[]): RotationView['proof'] {
 export interface PolicyView extends Omit<Policy, 'uid'> {
   /** Seconds since the current credential became current. */
   readonly credentialAgeSeconds: number | undefined;
+  readonly drift: DriftTold;
   readonly versions: readonly CredentialVersion[];
-  readonly rotations: readonly Omit<RotationView, 'steps' | 'proof'>[];
+  readonly rotations: readonly Omit<RotationView, 'steps' | 'proof' | 'evidence'>[];
 }
 
 export async function describePolicy(
@@ -90,5 +103,21 @@ export async function describePolicy(
   const rotations = await listRotations(ledger, { policy: qualified(policyName), limit: 10 });
   const current = versions.find(({ state }) => state === 'current')?.currentAt;
   const credentialAgeSeconds = current && Math.round((clock.now().getTime() - current.getTime()) / 1_000);
-  return { ...policy, credentialAgeSeconds, versions, rotations: rotations.map(summaryOf) };
+  const drift = driftTold(policy.spec as Partial<PolicySpec>, (await driftOf(ledger, [uid])).get(uid));
+  return { ...policy, credentialAgeSeconds, drift, versions, rotations: rotations.map(summaryOf) };
+}
+
+/** All policies, each with what its deliveries look like. */
+export async function listPolicyViews({
+  ledger,
+}: Orchestrator): Promise<readonly (Omit<Policy, 'uid'> & { readonly drift: DriftTold })[]> {
+  const policies = await listPolicies(ledger);
+  const looks = await driftOf(
+    ledger,
+    policies.map(({ uid }) => uid),
+  );
+  return policies.map(({ uid, ...policy }) => ({
+    ...policy,
+    drift: driftTold(policy.spec as Partial<PolicySpec>, looks.get(uid)),
+  }));
 }

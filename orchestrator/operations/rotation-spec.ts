@@ -29,6 +29,7 @@ export async function rotationSpecOf(
       ...(spec.initialFrom ? { initialFrom: spec.initialFrom } : {}),
       deliver: spec.deliver,
       consumers: spec.consumers,
+      ...(spec.rollout ? { rollout: spec.rollout } : {}),
       settle: spec.settle,
       ...(provider?.maxConcurrent === undefined ? {} : { maxConcurrent: provider.maxConcurrent }),
     },

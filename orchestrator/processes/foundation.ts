@@ -62,7 +62,7 @@ export async function layFoundation(config: Config, name: string): Promise<Found
     ledger = openLedger({ url: databaseUrl, log, connections: Math.max(10, config.concurrency + 5) });
     await assertSchema(ledger);
     const clusters = kubeconfigClusters();
-    const allowedCommands = await loadAllowedCommands(config.commandsFile);
+    const ways = rollouts({ allowedCommands: await loadAllowedCommands(config.commandsFile), clusters });
     return {
       config,
       log,
@@ -73,13 +73,14 @@ export async function layFoundation(config: Config, name: string): Promise<Found
         rotators,
         stores: stores({ keyring }),
         deliveries: deliveries({ clusters }),
-        rollouts: rollouts({ allowedCommands, clusters }),
+        rollouts: ways,
       },
       fingerprintKey: keyring.derive('fingerprint'),
       localStore: { kind: 'local', spec: { path: join(home, 'store') } },
       anchorFile: join(home, 'audit-anchors'),
       telemetry,
       close: async () => {
+        for (const way of ways) await way.close?.();
         await ledger?.close();
         await embedded?.stop();
         await telemetry.shutdown();
@@ -118,5 +119,6 @@ export async function startWorkers({
     concurrency: config.concurrency,
     sweepMs: config.sweepIntervalMs,
     migrate: config.migrate === 'auto',
+    driftMs: config.driftIntervalMs,
   });
 }

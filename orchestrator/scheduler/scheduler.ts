@@ -4,6 +4,7 @@ import { asRotorError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { dueLag } from '../../core/telemetry.ts';
 import type { Ledger } from '../../ledger/database.ts';
+import { watchDrift } from '../../ledger/drift.ts';
 import {
   dueLagSeconds,
   lockDuePolicies,
@@ -47,6 +48,10 @@ async function replan(options: SchedulerOptions): Promise<number> {
   return options.ledger.transaction(async (transaction) => {
     const policies = await takePoliciesToReplan(transaction, BATCH);
     for (const policy of policies) await place(options, transaction, policy);
+    await watchDrift(
+      transaction,
+      policies.map(({ uid }) => uid),
+    );
     return policies.length;
   });
 }

@@ -10,6 +10,7 @@ import { startCollector } from './collector.ts';
 import { followDefinitions } from './definitions.ts';
 import { type Faults, noFaults } from './faults.ts';
 import { handle } from './handler.ts';
+import type { KubeObject } from './json.ts';
 import { Registry } from './registry.ts';
 import { Store } from './store.ts';
 import { Users } from './users.ts';
@@ -26,6 +27,14 @@ export interface ApiServerOptions {
   readonly faults?: Partial<Faults>;
 }
 
+/** An object that is kept as it is given. */
+export interface Seed {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly [field: string]: unknown;
+}
+
 /** A running stand-in for a cluster's API. */
 export interface SandboxApi {
   readonly url: string;
@@ -38,6 +47,8 @@ export interface SandboxApi {
   addUser(name: string, groups?: readonly string[]): string;
   /** Breaks the connection of every open watch. */
   cutWatches(): void;
+  /** Keeps objects as they are given, unchecked, for suites that need thousands. `storage` is `<group>/<plural>`. */
+  seed(storage: string, objects: readonly Seed[]): void;
   /** Forgets all past changes: watches from older versions get 410. */
   forgetHistory(): void;
   stop(): Promise<void>;
@@ -91,6 +102,12 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Sa
     },
     cutWatches: () => {
       for (const response of watches.open) response.destroy();
+    },
+    seed: (storage, objects) => {
+      for (const object of objects) {
+        const metadata = { uid: world.random.uuid(), ...object.metadata };
+        world.store.put(storage, { ...object, metadata } as unknown as KubeObject);
+      }
     },
     forgetHistory: () => world.store.forget(),
     stop: () =>

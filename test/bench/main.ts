@@ -13,6 +13,7 @@ import { silentLog } from '../../core/log.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { type Ledger, migrateLedger, openLedger } from '../../ledger/database.ts';
 import { startEmbeddedPostgres } from '../../ledger/embedded-postgres.ts';
+import { lookupAmong, requestsAmong } from './consumers.ts';
 import { startDbos } from './dbos.ts';
 import { runEmptySagas } from './empty-saga.ts';
 import { runHandWritten } from './hand-written.ts';
@@ -29,7 +30,7 @@ interface Row {
 }
 
 const { values: options } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, only: { type: 'string', default: 'abcde' } },
+  options: { json: { type: 'boolean', default: false }, only: { type: 'string', default: 'abcdek' } },
 });
 const measures = (part: string) => options.only.includes(part);
 const rows: Row[] = [];
@@ -74,6 +75,10 @@ try {
         value: mebibytes === undefined ? 'unknown here' : `${mebibytes.toFixed(0)} MiB`,
       });
     results.e = memory;
+  }
+  if (measures('k')) {
+    tell('(k) the consumers of a Secret among five thousand workloads ...');
+    results.k = await compareConsumers();
   }
 } finally {
   await ledger.close();
@@ -188,6 +193,25 @@ async function compareTicks(): Promise<object> {
     met: ratio <= 2,
   });
   return { ...ticks, ratio };
+}
+
+async function compareConsumers(): Promise<object> {
+  const lookup = await lookupAmong(5_000);
+  const few = await requestsAmong(10);
+  const many = await requestsAmong(5_000);
+  rows.push({
+    name: '(k) finding the consumers of a Secret, 5000 workloads, 10000 pods',
+    value: `p50 ${lookup.p50.toFixed(3)} ms, p99 ${lookup.p99.toFixed(3)} ms (warm after ${lookup.warmUp.toFixed(0)} ms)`,
+    target: 'p99 < 5 ms',
+    met: lookup.p99 < 5,
+  });
+  rows.push({
+    name: '(k) requests of a rotation with 1 consumer among 5000 workloads / among 10',
+    value: `${many.requests} / ${few.requests} (and ${many.watches} / ${few.watches} watches begun anew)`,
+    target: 'equal',
+    met: many.requests === few.requests,
+  });
+  return { lookup, few, many };
 }
 
 async function openFresh(name: string, settings: Readonly<Record<string, string>> = {}): Promise<Ledger> {

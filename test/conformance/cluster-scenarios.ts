@@ -13,30 +13,54 @@ import {
 import { expect, onTestFinished } from 'vitest';
 import { secretDelivery } from '../../workers/deliveries/secret/delivery.ts';
 import { type Clusters, kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
+import { versionedName } from '../../workers/kubernetes/secret-names.ts';
 import { blueGreenRollout } from '../../workers/rollouts/blue-green/rollout.ts';
+import { discoveredRollout } from '../../workers/rollouts/discovered/rollout.ts';
 import type { AllowedCommands } from '../../workers/rollouts/reload/allowed-commands.ts';
 import { rollingRollout } from '../../workers/rollouts/rolling/rollout.ts';
-import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
+import type { ConsumerProof, Rollout, RolloutSession } from '../../workers/rollouts/rollout.ts';
 import { startPrometheusDouble } from '../doubles/prometheus.ts';
+import { aCall } from '../setup/call.ts';
 import { type TestCluster, type TestNamespace, testCluster } from '../setup/cluster.ts';
 import type { DeliveryScenario } from './deliveries-scenarios.ts';
 import type { RolloutScenario } from './rollouts-scenarios.ts';
 
 /** A Secret in two namespaces of the test cluster. */
-export async function intoSecrets(options: object = {}): Promise<DeliveryScenario> {
+export async function intoSecrets(options: object = {}, before?: 'theirs'): Promise<DeliveryScenario> {
   const { api, clusters, namespace } = await testCluster();
   const [one, other] = [await namespace(), await namespace()];
   onTestFinished(async () => {
     await one.remove();
     await other.remove();
   });
+  if (before === 'theirs')
+    for (const each of [one, other])
+      await each.create({
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'db' },
+        data: { password: Buffer.from('theirs').toString('base64') },
+      });
   const delivery = secretDelivery({ clusters });
   const open = (namespaces: readonly string[]) =>
     delivery.open(delivery.spec.parse({ name: 'db', namespaces, ...options }));
-  const ref = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'db', namespace: other.name } };
-  const read = async () => (await api.read<V1Secret>(ref)).data;
+  const versioned = 'style' in options && options.style === 'versioned';
+  let name = 'db';
+  const refOf = () => ({ apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: other.name } });
+  const read = async () => (await api.read<V1Secret>(refOf())).data;
+  const session = open([one.name, other.name]);
   return {
-    session: open([one.name, other.name]),
+    session: {
+      target: session.target,
+      plan: (call) => session.plan(call),
+      holds: (call, credential) => session.holds(call, credential),
+      deliver: async (call, credential) => {
+        await session.deliver(call, credential);
+        // What a consumer finds that has been moved: the name of the version.
+        if (versioned) name = versionedName('db', credential.versionId);
+      },
+    },
+    keepsVersions: versioned,
     read: async () => {
       const data = await read().catch(() => undefined);
       const texts = Object.entries(data ?? {})
@@ -45,9 +69,13 @@ export async function intoSecrets(options: object = {}): Promise<DeliveryScenari
       return data && Buffer.from(texts.join('\n'));
     },
     tamper: async () => {
+      if (versioned) {
+        await api.delete(refOf());
+        return;
+      }
       const [key] = Object.keys((await read()) ?? {});
       const edited = Buffer.from('{"edited":"by hand"}').toString('base64');
-      const patch = { ...ref, data: { [key ?? '']: edited } };
+      const patch = { ...refOf(), data: { [key ?? '']: edited } };
       await api.patch(patch, undefined, undefined, 'kubectl-edit', undefined, PatchStrategy.MergePatch);
     },
     unreachable: open(['no-such-namespace']),
@@ -133,6 +161,17 @@ export async function aShop({
       await expect.poll(() => available(cluster, itself), { timeout: 30_000 }).toBe(0);
     },
   };
+}
+
+async function deliverVersion(
+  { clusters }: TestCluster,
+  namespace: string,
+  versionId: string,
+): Promise<void> {
+  const delivery = secretDelivery({ clusters });
+  const data = { version: '{{versionId}}' };
+  const spec = delivery.spec.parse({ name: 'db', namespaces: [namespace], style: 'versioned', data });
+  await delivery.open(spec).deliver(aCall(), { versionId, identity: '', fields: {}, secrets: {} });
 }
 
 async function intoTheSecret({ api }: TestCluster, namespace: string, versionId: string): Promise<void> {
@@ -253,12 +292,42 @@ async function runningBehindTheService(
   return [...new Set(versions)].sort().join('+');
 }
 
-export const byRollingUpdate = () =>
+type Style = 'stable' | 'versioned';
+
+const inStyle = (style: Style): Pick<Shop, 'deliver'> =>
+  style === 'versioned' ? { deliver: deliverVersion } : {};
+
+export const byRollingUpdate = (style: Style = 'stable') =>
   aShop({
     open: (clusters, namespace) => {
       const rollout = rollingRollout({ clusters });
       return rollout.open('shop', rollout.spec.parse({ deployment: 'shop', namespace, secretName: 'db' }));
     },
+    ...inStyle(style),
+  });
+
+/** The Deployment is found by itself; the kit moves those that the session stands for as the step does. */
+export const byDiscovery = (style: Style = 'stable') =>
+  aShop({
+    open: (clusters, namespace) => {
+      const rollout = discoveredRollout({ clusters, rollout: () => rollingRollout({ clusters }) as Rollout });
+      onTestFinished(() => rollout.close?.());
+      const session = rollout.open('shop', rollout.spec.parse({ namespaces: [namespace], secretName: 'db' }));
+      return {
+        consumer: 'shop',
+        plan: (call) => session.plan(call),
+        move: async (call, credential, going) => {
+          let proof: ConsumerProof | undefined;
+          for (const member of (await session.members?.(call, 'followed')) ?? []) {
+            const seen = await member.move(call, credential, going);
+            if ('notYet' in seen) return seen;
+            proof = { ...seen, consumer: 'shop' };
+          }
+          return proof ?? { notYet: 'nobody was found yet' };
+        },
+      };
+    },
+    ...inStyle(style),
   });
 
 /** Its controller knows no deadline: Rotor's own ends it. */
@@ -276,7 +345,7 @@ export const byRollingASet = () =>
     },
   });
 
-export const byTwin = () => aShop({ open: openTwin([], []) });
+export const byTwin = (style: Style = 'stable') => aShop({ open: openTwin([], []), ...inStyle(style) });
 
 /** Three gates that are open to every healthy twin. */
 export async function byTwinBehindGates(): Promise<RolloutScenario> {

@@ -13,11 +13,22 @@ export interface DeliveryScenario {
   read(): Promise<Buffer | undefined>;
   /** Changes what is there by hand. */
   tamper(): Promise<void>;
+  /** An earlier version stays beside the new one until it is dead. */
+  readonly keepsVersions?: boolean;
   /** A session whose target can't be written. */
   readonly unreachable: DeliverySession;
   /** How that is refused. */
   readonly refusedAs: ErrorCode;
 }
+
+/** As `kubectl create secret docker-registry` makes it. */
+const DOCKER = {
+  type: 'kubernetes.io/dockerconfigjson',
+  data: {
+    '.dockerconfigjson':
+      '{"auths":{"{{host}}":{"username":{{username|json}},"password":{{password|json}},"auth":"{{username + ":" + password | base64}}"}}}',
+  },
+};
 
 /** One entry per registered delivery and mode, by kind. A delivery without one fails the suite. */
 export const deliveryScenarios: Readonly<
@@ -32,6 +43,7 @@ export const deliveryScenarios: Readonly<
   },
   secret: {
     Opaque: () => intoSecrets(),
+    versioned: () => intoSecrets({ style: 'versioned' }),
     'basic-auth': () => intoSecrets({ type: 'kubernetes.io/basic-auth' }),
     template: () =>
       intoSecrets({
@@ -39,14 +51,14 @@ export const deliveryScenarios: Readonly<
       }),
     'ssh-auth': () =>
       intoSecrets({ type: 'kubernetes.io/ssh-auth', data: { 'ssh-privatekey': '{{password}}' } }),
-    dockerconfigjson: () =>
+    tls: () =>
       intoSecrets({
-        type: 'kubernetes.io/dockerconfigjson',
-        data: {
-          '.dockerconfigjson':
-            '{"auths":{"{{host}}":{"username":{{username|json}},"password":{{password|json}}}}}',
-        },
+        type: 'kubernetes.io/tls',
+        data: { 'tls.crt': '{{username}}', 'tls.key': '{{password}}' },
       }),
+    dockerconfigjson: () => intoSecrets(DOCKER),
+    'dockerconfigjson versioned': () => intoSecrets({ ...DOCKER, style: 'versioned' }),
+    adopted: () => intoSecrets({ adopt: true }, 'theirs'),
   },
 };
 

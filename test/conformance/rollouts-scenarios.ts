@@ -11,7 +11,13 @@ import { noneRollout } from '../../workers/rollouts/none/rollout.ts';
 import { reloadRollout } from '../../workers/rollouts/reload/rollout.ts';
 import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
 import { byCanary, byCanarySteps, byPreview } from './argo-scenarios.ts';
-import { byRollingASet, byRollingUpdate, byTwin, byTwinBehindGates } from './cluster-scenarios.ts';
+import {
+  byDiscovery,
+  byRollingASet,
+  byRollingUpdate,
+  byTwin,
+  byTwinBehindGates,
+} from './cluster-scenarios.ts';
 import { byExternalSecrets, byReloader } from './delegated-scenarios.ts';
 import { byFiles, byReportingPods } from './pod-reload-scenarios.ts';
 
@@ -42,11 +48,20 @@ export const rolloutScenarios: Readonly<
   Record<string, Readonly<Record<string, () => Promise<RolloutScenario>>>>
 > = {
   reload: { http: overHttp, signal: bySignal, command: byCommand },
-  rolling: { deployment: byRollingUpdate, 'stateful set': byRollingASet },
-  blueGreen: { deployment: byTwin, 'behind gates': byTwinBehindGates },
+  rolling: {
+    deployment: () => byRollingUpdate(),
+    versioned: () => byRollingUpdate('versioned'),
+    'stateful set': byRollingASet,
+  },
+  blueGreen: {
+    deployment: () => byTwin(),
+    versioned: () => byTwin('versioned'),
+    'behind gates': byTwinBehindGates,
+  },
   argoRollouts: { canary: byCanary, 'canary in steps': byCanarySteps, 'blue/green': byPreview },
   podReload: { 'reporting pods': byReportingPods, 'pods that name their files': byFiles },
   delegated: { 'to Reloader': byReloader, 'to External Secrets': byExternalSecrets },
+  discovered: { deployment: () => byDiscovery(), versioned: () => byDiscovery('versioned') },
   none: { none: unseen },
 };
 

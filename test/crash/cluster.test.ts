@@ -1,33 +1,13 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { V1Deployment, V1Service } from '@kubernetes/client-node';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Rotation } from '../../ledger/rotations.ts';
-import { stopTestCluster, type TestCluster, type TestNamespace, testCluster } from '../setup/cluster.ts';
-import { type Stage, setStage } from './stage.ts';
+import { stopTestCluster } from '../setup/cluster.ts';
+import { type Pods, startPods } from './pods.ts';
 
-let stage: Stage;
-let cluster: TestCluster;
-let namespace: TestNamespace;
-let reports: string;
+let pods: Pods;
 
 beforeEach(async () => {
-  cluster = await testCluster();
-  namespace = await cluster.namespace();
-  reports = await mkdtemp(join(tmpdir(), 'rotor-pods-'));
-  const kubeconfig = join(reports, 'kubeconfig');
-  await writeFile(kubeconfig, cluster.kubeconfig, { mode: 0o600 });
-  process.env.KUBECONFIG = kubeconfig;
-  stage = await setStage((ledgerUrl) => ledgerUrl);
-  await startPods();
+  pods = await startPods();
 });
-afterEach(async () => {
-  await namespace.remove();
-  await stage.stop();
-  await rm(reports, { recursive: true, force: true });
-});
+afterEach(() => pods.stop());
 afterAll(stopTestCluster);
 
 const strategies = {
@@ -41,11 +21,11 @@ describe.each(Object.entries(strategies))(
     test('the rotation is done, no pod was ever refused, and each runs the new version', {
       timeout: 90_000,
     }, async () => {
-      await stage.startWorker();
-      const rotation = await rotate(kind, spec);
+      await pods.stage.startWorker();
+      const rotation = await pods.rotate(kind, spec);
       expect(rotation.state, JSON.stringify(rotation.error)).toBe('done');
-      await expectAllOn(rotation.newVersion ?? '');
-      expect(await refusals()).toEqual([]);
+      await pods.expectAllOn(rotation.newVersion ?? '');
+      expect(await pods.refusals()).toEqual([]);
     });
 
     test.each([
@@ -55,152 +35,29 @@ describe.each(Object.entries(strategies))(
       'forward:revoke:performed',
       'forward:prove:performed',
     ])('a worker killed at %s: another goes on, no pod was refused', { timeout: 120_000 }, async (point) => {
-      const doomed = await stage.startWorker({ point, signal: 'SIGKILL' });
-      const rotating = rotate(kind, spec);
+      const doomed = await pods.stage.startWorker({ point, signal: 'SIGKILL' });
+      const rotating = pods.rotate(kind, spec);
       await doomed.exited;
-      await stage.startWorker();
+      await pods.stage.startWorker();
       const rotation = await rotating;
       expect(rotation.state, JSON.stringify(rotation.error)).toBe('done');
-      await expectAllOn(rotation.newVersion ?? '');
-      expect(await refusals()).toEqual([]);
+      await pods.expectAllOn(rotation.newVersion ?? '');
+      expect(await pods.refusals()).toEqual([]);
     });
 
     test('pods that never become ready: rolled back, the Service never led to them, nobody was refused', {
       timeout: 120_000,
     }, async () => {
-      await stage.startWorker();
-      const before = (await served()).map(({ pod }) => pod).sort();
-      await writeFile(join(reports, 'ill'), '');
-      const rotation = await rotate(kind, spec);
+      await pods.stage.startWorker();
+      const before = (await pods.running()).sort();
+      await pods.sicken();
+      const rotation = await pods.rotate(kind, spec);
       expect(rotation).toMatchObject({ state: 'rolled-back', error: { code: 'rollout.unhealthy' } });
       expect(rotation.error?.what).toMatch(/deployment .*web/);
-      const service = await cluster.api.read<V1Service>(named('v1', 'Service'));
-      expect(service.spec?.selector).toEqual({ app: 'web' });
+      expect(await pods.selector()).toEqual({ app: 'web' });
       // Blue was never touched: the very same pods still serve.
-      if (kind === 'blueGreen') expect((await running()).sort()).toEqual(before);
-      expect(await refusals()).toEqual([]);
+      if (kind === 'blueGreen') expect((await pods.running()).sort()).toEqual(before);
+      expect(await pods.refusals()).toEqual([]);
     });
   },
 );
-
-async function rotate(kind: string, spec: object): Promise<Rotation> {
-  const data = {
-    host: '{{host}}',
-    port: '{{port}}',
-    name: '{{dbname}}',
-    user: '{{username}}',
-    password: '{{password}}',
-    version: '{{versionId}}',
-  };
-  const secret = { kind: 'secret', spec: { name: 'db', namespaces: [namespace.name], data, adopt: true } };
-  const consumer = { name: 'web', kind, spec: { ...spec, namespace: namespace.name } };
-  const id = await stage.startRotation({
-    deliver: [...stage.spec.deliver, secret],
-    consumers: [...stage.spec.consumers, consumer],
-  });
-  return stage.ended(id);
-}
-
-/** Three pods behind a Service, on the credential that the application uses today. */
-async function startPods(): Promise<void> {
-  const { app } = stage;
-  const data = {
-    host: '127.0.0.1',
-    port: String(app.port),
-    name: app.name,
-    user: app.initial.username,
-    password: app.initial.password,
-    version: 'v0',
-  };
-  const from = (key: string) => ({ valueFrom: { secretKeyRef: { name: 'db', key } } });
-  await namespace.create({
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name: 'db' },
-    data: Object.fromEntries(
-      Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
-    ),
-  });
-  await namespace.create({
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: 'web' },
-    spec: { selector: { app: 'web' }, ports: [{ port: 80 }] },
-  });
-  await namespace.create({
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name: 'web' },
-    spec: {
-      replicas: 2,
-      progressDeadlineSeconds: 6,
-      selector: { matchLabels: { app: 'web' } },
-      strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 2, maxUnavailable: 0 } },
-      template: {
-        metadata: { labels: { app: 'web' } },
-        spec: {
-          terminationGracePeriodSeconds: 5,
-          containers: [
-            {
-              name: 'web',
-              image: 'sandbox/node',
-              command: [fileURLToPath(new URL('pod-client.ts', import.meta.url)), reports],
-              env: [
-                { name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
-                { name: 'DB_HOST', ...from('host') },
-                { name: 'DB_PORT', ...from('port') },
-                { name: 'DB_NAME', ...from('name') },
-                { name: 'DB_USER', ...from('user') },
-                { name: 'DB_PASSWORD', ...from('password') },
-                { name: 'DB_VERSION', ...from('version') },
-              ],
-              readinessProbe: {
-                exec: { command: ['/bin/sh', '-c', `test -e "${reports}/$POD.ready"`] },
-                periodSeconds: 1,
-                failureThreshold: 1,
-              },
-            },
-          ],
-        },
-      },
-    },
-  });
-  const available = async () =>
-    (await cluster.api.read<V1Deployment>(named('apps/v1', 'Deployment'))).status?.availableReplicas;
-  await expect.poll(available, { timeout: 30_000 }).toBe(2);
-}
-
-function named(apiVersion: string, kind: string) {
-  return { apiVersion, kind, metadata: { name: 'web', namespace: namespace.name } };
-}
-
-async function running(): Promise<string[]> {
-  const { items } = await cluster.api.list('v1', 'Pod', namespace.name);
-  return items.flatMap(({ metadata }) => (metadata?.deletionTimestamp ? [] : [metadata?.name ?? '']));
-}
-
-async function served(): Promise<{ pod: string; version: string }[]> {
-  const files = (await readdir(reports)).filter((name) => name.endsWith('.served'));
-  return Promise.all(
-    files.map(async (file) => {
-      const [version = ''] = (await readFile(join(reports, file), 'utf8')).split(' ');
-      return { pod: file.replace('.served', ''), version };
-    }),
-  );
-}
-
-/** What the processes themselves say, once the pods of before are gone. */
-async function expectAllOn(version: string): Promise<void> {
-  await expect.poll(async () => (await running()).length, { timeout: 20_000 }).toBe(2);
-  const reported = async () => {
-    const all = await served();
-    return (await running()).map((pod) => all.find((each) => each.pod === pod)?.version);
-  };
-  // A pod may be writing its report in this very moment.
-  await expect.poll(reported, { timeout: 10_000 }).toEqual([version, version]);
-}
-
-async function refusals(): Promise<readonly string[]> {
-  const text = await readFile(join(reports, 'refusals'), 'utf8').catch(() => '');
-  return [...text.split('\n').filter((line) => line !== ''), ...stage.client.refusals];
-}

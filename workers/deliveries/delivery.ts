@@ -1,6 +1,24 @@
 import type { z } from 'zod';
 import type { Call } from '../../core/call.ts';
 import type { Credential } from '../../core/credential.ts';
+import type { SecretReaders } from '../kubernetes/consumers/blast-radius.ts';
+
+/** How what is there differs from what was delivered: in words, with names and never a value. */
+export interface Difference {
+  /** The object: `secret shop/db in cluster prod`. */
+  readonly target: string;
+  readonly what: string;
+  /** Who wrote it, as far as the target tells, and when. */
+  readonly by?: string | undefined;
+  readonly at?: string | undefined;
+}
+
+/** What became of objects that held dead versions. */
+export interface Collected {
+  readonly removed: readonly string[];
+  /** Those that stay, each with the reason. */
+  readonly kept: readonly string[];
+}
 
 /** Copies a version to where consumers read it. All methods may be repeated. */
 export interface DeliverySession {
@@ -8,10 +26,23 @@ export interface DeliverySession {
   readonly target: string;
   /** @throws RotorError terminal when this worker can't deliver there (missing directory, unknown owner). */
   plan(call: Call): Promise<void>;
-  /** Replaces what is there by `credential`, all at once or not at all. */
+  /**
+   * Replaces what is there by `credential`, all at once or not at all.
+   * @throws RotorError `cluster.not-found` when a place for it is gone; all others have it then
+   */
   deliver(call: Call, credential: Credential): Promise<void>;
   /** Whether exactly `credential` is there now. */
   holds(call: Call, credential: Credential): Promise<boolean>;
+  /** In words, how what is there differs from `credential`; nothing when it is held. Absent: only {@link holds} is known. */
+  differences?(call: Call, credential: Credential): Promise<readonly Difference[]>;
+  /**
+   * Removes what was kept for versions that nothing will ever go back to, unless something still reads it. For targets that
+   * keep an object per version.
+   * @param dead ids of versions that are revoked or discarded
+   */
+  collect?(call: Call, dead: readonly string[]): Promise<Collected>;
+  /** Who else may read what is delivered, where that can be told. */
+  readers?(call: Call): Promise<readonly SecretReaders[]>;
 }
 
 export interface Delivery<Spec = unknown> {

@@ -9,14 +9,23 @@ export const FILTERS = {
   shell: (value: string) => `'${value.replaceAll("'", "'\\''")}'`,
   /** A JSON string with its quotes. */
   json: (value: string) => JSON.stringify(value),
+  /** Of its bytes in UTF-8, as `auth` of a Docker configuration: `{{username + ":" + password | base64}}`. */
+  base64: (value: string) => Buffer.from(value).toString('base64'),
 } as const;
 
 type Filter = keyof typeof FILTERS;
 
-export type TemplatePart = string | { readonly field: string; readonly filters: readonly Filter[] };
+/** A field of the credential, or text between two of them. */
+type Term = { readonly field: string } | { readonly text: string };
+
+export type TemplatePart = string | { readonly terms: readonly Term[]; readonly filters: readonly Filter[] };
+
+const TERM = String.raw`"[^"]*"|[\w.-]+`;
+const JOINED = new RegExp(String.raw`^\s*((?:${TERM})(?:\s*\+\s*(?:${TERM}))*)\s*((?:\|[^|]*)*)$`);
 
 /**
- * Splits `postgres://{{username|url}}:{{password|url}}@{{host}}/` into text and fields.
+ * Splits `postgres://{{username|url}}:{{password|url}}@{{host}}/` into text and fields. Fields and texts in double quotes are
+ * joined by `+` before they are filtered.
  * @returns the parts, or the problem in words
  */
 export function parseTemplate(template: string): readonly TemplatePart[] | { readonly problem: string } {
@@ -25,13 +34,20 @@ export function parseTemplate(template: string): readonly TemplatePart[] | { rea
   for (const match of template.matchAll(/\{\{(.*?)\}\}/gs)) {
     parts.push(template.slice(at, match.index));
     at = match.index + match[0].length;
-    const [field = '', ...filters] = (match[1] as string).split('|').map((word) => word.trim());
-    if (!/^[\w.-]+$/.test(field)) return { problem: `"${match[0]}" names no field` };
+    const [, joined, filtered = ''] = JOINED.exec(match[1] as string) ?? [];
+    const terms = [...(joined ?? '').matchAll(new RegExp(TERM, 'g'))].map(([term]) =>
+      term.startsWith('"') ? { text: term.slice(1, -1) } : { field: term },
+    );
+    if (!terms.some((term) => 'field' in term)) return { problem: `"${match[0]}" names no field` };
+    const filters = filtered
+      .split('|')
+      .slice(1)
+      .map((filter) => filter.trim());
     const unknown = filters.find((filter) => !Object.hasOwn(FILTERS, filter));
     if (unknown !== undefined) {
       return { problem: `unknown filter "${unknown}"; there are ${Object.keys(FILTERS).join(', ')}` };
     }
-    parts.push({ field, filters: filters as Filter[] });
+    parts.push({ terms, filters: filters as Filter[] });
   }
   parts.push(template.slice(at));
   // JSON may well end in "}}", but begins nothing with "{{".
@@ -47,9 +63,13 @@ export function fillTemplate(template: string, values: ReadonlyMap<string, strin
   return parts
     .map((part) => {
       if (typeof part === 'string') return part;
-      const value = values.get(part.field);
-      if (value === undefined) throw unknownField(part.field, values);
-      return part.filters.reduce((text, filter) => FILTERS[filter](text), value);
+      const joined = part.terms.map((term) => {
+        if ('text' in term) return term.text;
+        const value = values.get(term.field);
+        if (value === undefined) throw unknownField(term.field, values);
+        return value;
+      });
+      return part.filters.reduce((text, filter) => FILTERS[filter](text), joined.join(''));
     })
     .join('');
 }

@@ -8,6 +8,7 @@ import type {
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
 import { type Asked, clusterError } from './cluster-errors.ts';
+import { type Collections, collectionsOf } from './collections.ts';
 
 /** Our name in `managedFields`: what Rotor has set is told from what others have. */
 export const FIELD_MANAGER = 'rotor';
@@ -32,6 +33,11 @@ interface Patch {
   readonly [field: string]: unknown;
 }
 
+/** One operation of a JSON patch. */
+export type JsonOperation =
+  | { readonly op: 'add' | 'replace'; readonly path: string; readonly value: unknown }
+  | { readonly op: 'remove'; readonly path: string };
+
 /** A request that hangs is given up after that long, and probed. */
 const REQUEST_MS = 10_000;
 
@@ -39,6 +45,8 @@ const REQUEST_MS = 10_000;
 export class Cluster {
   /** Context of the kubeconfig. */
   readonly name: string;
+  /** Whole collections as they travel, for informers. */
+  readonly collections: Collections;
   readonly #api: KubernetesObjectApi;
   readonly #configurationWith: (signal: AbortSignal) => Configuration;
 
@@ -46,8 +54,10 @@ export class Cluster {
     name: string,
     api: KubernetesObjectApi,
     configurationWith: (signal: AbortSignal) => Configuration,
+    collections: Collections,
   ) {
     this.name = name;
+    this.collections = collections;
     this.#api = api;
     this.#configurationWith = configurationWith;
   }
@@ -141,14 +151,40 @@ export class Cluster {
     );
   }
 
-  async create(call: Call, object: ClusterObject): Promise<ClusterObject> {
-    return this.#ask(call, 'create', refOf(object), (options) =>
-      this.#api.create<ClusterObject>(object, undefined, undefined, FIELD_MANAGER, options),
+  /**
+   * JSON patch (RFC 6902): changes exactly what it names, whatever the rest of the object may be. Where it replaces
+   * `/metadata/resourceVersion` it is refused unless that is still the newest (`cluster.conflict`).
+   */
+  async jsonPatch(call: Call, ref: ObjectRef, operations: readonly JsonOperation[]): Promise<ClusterObject> {
+    return this.#ask(call, 'patch', ref, (options) =>
+      this.#api.patch<ClusterObject>(
+        headed(ref),
+        undefined,
+        undefined,
+        FIELD_MANAGER,
+        undefined,
+        'application/json-patch+json' as PatchStrategy,
+        sending(JSON.stringify(operations), options),
+      ),
     );
   }
 
-  /** @returns whether there was one */
-  async remove(call: Call, ref: ObjectRef): Promise<boolean> {
+  /** @throws RotorError `cluster.conflict` when there is one already */
+  async create(call: Call, object: ClusterObject, dryRun?: 'dry-run'): Promise<ClusterObject> {
+    return this.#ask(call, 'create', refOf(object), (options) =>
+      this.#api.create<ClusterObject>(object, undefined, dryRun && 'All', FIELD_MANAGER, options),
+    );
+  }
+
+  /**
+   * @param only the very object that was looked at: refused (`cluster.conflict`) when it has changed since
+   * @returns whether there was one
+   */
+  async remove(
+    call: Call,
+    ref: ObjectRef,
+    only?: { readonly uid: string; readonly resourceVersion: string },
+  ): Promise<boolean> {
     try {
       await this.#ask(call, 'delete', ref, (options) =>
         this.#api.delete(
@@ -158,7 +194,7 @@ export class Cluster {
           undefined,
           undefined,
           'Background',
-          undefined,
+          only && { preconditions: only },
           options,
         ),
       );
@@ -201,6 +237,21 @@ export class Cluster {
       }
     });
   }
+}
+
+/** The client only knows bodies that are objects of the kind; a JSON patch is a list. */
+function sending(body: string, options: Configuration): Configuration {
+  return {
+    ...options,
+    baseServer: {
+      makeRequestContext: (endpoint, method) => {
+        const request = options.baseServer.makeRequestContext(endpoint, method);
+        const setBody = request.setBody.bind(request);
+        request.setBody = () => setBody(body);
+        return request;
+      },
+    },
+  };
 }
 
 /** `deployment shop/web`, for people. */
@@ -299,5 +350,5 @@ async function openCluster(
         : {}),
     });
   const api = new client.KubernetesObjectApi(configurationWith());
-  return new Cluster(config.getCurrentContext(), api, configurationWith);
+  return new Cluster(config.getCurrentContext(), api, configurationWith, collectionsOf(config, client));
 }

@@ -1,27 +1,62 @@
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
-import type { Cluster } from './cluster.ts';
+import type { Cluster, ClusterObject, ObjectRef } from './cluster.ts';
+import { versionedName } from './secret-names.ts';
 
 /** Annotation of a delivered Secret: which version it carries. */
 export const VERSION = 'rotor.dev/version';
 
+/** A delivered Secret: the name that the policy gives it, and the one under which pods find the version. */
+export interface DeliveredSecret {
+  readonly logical: string;
+  /** The same under the stable style; a name of the version's own under the versioned one. */
+  readonly name: string;
+}
+
 /**
- * A pod that starts now reads what the Secret carries now: before any is started, that must be the version it is started for.
- * @throws RotorError `delivery.drifted`, `cluster.not-found`
+ * A pod that starts now reads what the Secret carries now: before any is started, that must be the version it is started
+ * for, be it under the stable name or under the version's own.
+ * @throws RotorError `delivery.drifted`
  */
 export async function assertDelivered(
   call: Call,
   cluster: Cluster,
   { namespace, name }: { readonly namespace: string; readonly name: string },
   versionId: string,
-): Promise<void> {
-  const secret = await cluster.read(call, { apiVersion: 'v1', kind: 'Secret', namespace, name });
-  const what = `secret ${namespace}/${name} in cluster ${cluster.name}`;
-  if (!secret) throw new RotorError('cluster.not-found', { what: `there is no ${what}` });
-  const carried = secret.metadata?.annotations?.[VERSION];
-  if (carried === versionId) return;
+): Promise<DeliveredSecret> {
+  const refOf = (each: string) => ({ apiVersion: 'v1', kind: 'Secret', namespace, name: each });
+  const stable = await cluster.read(call, refOf(name));
+  if (carried(stable) === versionId) return { logical: name, name };
+  const own = versionedName(name, versionId);
+  if (carried(await readIfAllowed(call, cluster, refOf(own))) === versionId)
+    return { logical: name, name: own };
+  const at = `in cluster ${cluster.name}`;
+  if (!stable)
+    throw new RotorError('delivery.drifted', {
+      what: `there is no secret ${namespace}/${name} ${at}, nor ${own} with version ${versionId}`,
+      hint: 'Deliver to this Secret in the same policy, and let nobody else delete it.',
+    });
+  const other = carried(stable);
   throw new RotorError('delivery.drifted', {
-    what: `${what} carries ${carried === undefined ? 'no version of ours' : `version ${carried}`} instead of ${versionId}`,
+    what: `secret ${namespace}/${name} ${at} carries ${other === undefined ? 'no version of ours' : `version ${other}`} instead of ${versionId}`,
     hint: 'Deliver to this Secret in the same policy, and let nobody else write it.',
   });
+}
+
+function carried(secret: ClusterObject | undefined): string | undefined {
+  return secret?.metadata?.annotations?.[VERSION];
+}
+
+/** Rights that name the stable Secret alone are enough for who delivers under it. */
+async function readIfAllowed(
+  call: Call,
+  cluster: Cluster,
+  ref: ObjectRef,
+): Promise<ClusterObject | undefined> {
+  try {
+    return await cluster.read(call, ref);
+  } catch (error) {
+    if (error instanceof RotorError && error.code === 'cluster.forbidden') return undefined;
+    throw error;
+  }
 }

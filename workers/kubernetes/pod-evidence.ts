@@ -10,10 +10,11 @@ export interface PodEvidence {
   readonly ready: boolean;
   /**
    * `template`: the template that it was made of names the version. `untouched`: it has run since before the change.
-   * `started-after`: its containers started after the Secret had been written. `reported`: it named the version itself.
-   * `acknowledged`: it took the reload after the version had reached its files.
+   * `started`: it was made after the Secret carried the version. `started-after`: its containers started after the Secret
+   * had been written. `reported`: it named the version itself. `acknowledged`: it took the reload after the version had
+   * reached its files.
    */
-  readonly by: 'template' | 'untouched' | 'started-after' | 'reported' | 'acknowledged';
+  readonly by: 'template' | 'untouched' | 'started' | 'started-after' | 'reported' | 'acknowledged';
   readonly startedAt: string | undefined;
 }
 

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { ClusterObject, ObjectRef } from './cluster.ts';
+import { fitting } from './secret-names.ts';
 
 /** Workloads whose controller replaces pods when their template changes. */
 export const WORKLOAD_KINDS = ['Deployment', 'StatefulSet', 'DaemonSet'] as const;
@@ -10,12 +10,8 @@ export type WorkloadKind = (typeof WORKLOAD_KINDS)[number];
  * two changes in one second are two changes, and going back to a version finds the very ReplicaSet that had it.
  */
 export function versionAnnotation(secret: string): string {
-  const fits = secret.length <= 63;
   // The name part of an annotation has 63 characters, that of a Secret 253.
-  const name = fits
-    ? secret
-    : `${secret.slice(0, 46)}.${createHash('sha256').update(secret).digest('hex').slice(0, 16)}`;
-  return `secret.rotor.dev/${name}`;
+  return `secret.rotor.dev/${fitting(secret, 63)}`;
 }
 
 /** Where a workload stands on its way to the template that it was given. */

@@ -22,9 +22,43 @@ export interface NotYet {
 /** To a new version, or to the one that was there before. */
 export type Going = 'forward' | 'back';
 
+/** What a session moves, so that nobody else moves it as well. */
+export interface MovedWorkload {
+  /** Context of the kubeconfig; the current one when absent. */
+  readonly context: string | undefined;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** A workload that was found to read a Secret. */
+export interface FoundConsumer {
+  readonly consumer: string;
+  /** `deployment shop/web`. */
+  readonly workload: string;
+  /** `env of container web`. */
+  readonly reads: readonly string[];
+  /** How it comes to the new version, in words. */
+  readonly moves: string;
+  readonly pods: number;
+}
+
+export interface Survey {
+  readonly found: readonly FoundConsumer[];
+  /** What could not be looked at, and what may go wrong. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * How sure it must be that nobody is missing. `followed`: as last heard. `caught-up`: everything that was there when it
+ * was asked.
+ */
+export type Freshness = 'followed' | 'caught-up';
+
 /** Moves one consumer to the version that is delivered now; the same call moves it back after a rollback. */
 export interface RolloutSession {
   readonly consumer: string;
+  readonly moves?: MovedWorkload;
   /** Healthy before anything is changed? @throws RotorError terminal when it isn't. */
   plan(call: Call): Promise<void>;
   /**
@@ -39,11 +73,21 @@ export interface RolloutSession {
    * @throws RotorError `rollout.unhealthy`
    */
   finish?(call: Call, credential: Credential): Promise<NotYet | undefined>;
+  /**
+   * Of a session that stands for many: those that there are now, each with a name of its own. They are moved and proven
+   * one by one, and looked up anew each time, since workloads come and go.
+   */
+  members?(call: Call, freshness: Freshness): Promise<readonly RolloutSession[]>;
+  /** What `plan` shows to people. */
+  survey?(call: Call): Promise<Survey>;
 }
 
 export interface Rollout<Spec = unknown> {
   /** Key under which manifests name it (`consumers[].reload`). */
   readonly kind: string;
   readonly spec: z.ZodType<Spec>;
-  open(consumer: string, spec: Spec): RolloutSession;
+  /** @param peers all sessions of the same policy, once they are open */
+  open(consumer: string, spec: Spec, peers?: () => readonly RolloutSession[]): RolloutSession;
+  /** Gives up what the kind holds for as long as the process lives. */
+  close?(): Promise<void>;
 }

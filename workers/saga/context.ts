@@ -44,6 +44,8 @@ export interface Done {
 export interface Wait {
   readonly waitMs: number;
   readonly reason: string;
+  /** What has to be known when the step goes on, by whatever worker: found again in {@link Position.noted}. */
+  readonly note?: Readonly<Record<string, unknown>>;
 }
 
 /** One step of the saga. All parts may run again after a crash and must find out for themselves what is done. */

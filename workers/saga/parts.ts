@@ -41,10 +41,11 @@ export function openParts(spec: RotationSpec, registries: Registries): Parts {
     const delivery = byKind(registries.deliveries, kind, 'delivery');
     return delivery.open(parse(delivery.spec, target, `delivery ${kind}`));
   });
-  const rollouts = spec.consumers.map((consumer) => {
-    const rollout = byKind(registries.rollouts, consumer.kind, 'rollout');
-    return rollout.open(consumer.name, parse(rollout.spec, consumer.spec, `consumer ${consumer.name}`));
-  });
+  const rollouts: RolloutSession[] = [];
+  for (const { kind, name, spec: written } of spec.consumers) {
+    const rollout = byKind(registries.rollouts, kind, 'rollout');
+    rollouts.push(rollout.open(name, parse(rollout.spec, written, `consumer ${name}`), () => rollouts));
+  }
   const store = storeKind.open(parse(storeKind.spec, spec.store.spec, `store ${spec.store.kind}`));
   const rotator = rotatorKind.open(provider, credential);
   const close = async () => {

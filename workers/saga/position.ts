@@ -23,6 +23,8 @@ export interface Position {
   /** When the latest intent and outcome of a forward step were committed, by the database's clock. */
   readonly announcedAt: ReadonlyMap<StepName, Date>;
   readonly doneAt: ReadonlyMap<StepName, Date>;
+  /** What the open step noted of itself while it waited, the latest. */
+  readonly noted: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -42,9 +44,15 @@ export function positionOf(journal: readonly JournalRow[]): Position {
   const facts = new Map<StepName, Readonly<Record<string, unknown>>>();
   const announcedAt = new Map<StepName, Date>();
   const doneAt = new Map<StepName, Date>();
+  let noted: Readonly<Record<string, unknown>> = {};
 
   for (const row of journal) {
     const name = row.step as StepName;
+    if (isNote(row)) {
+      noted = row.facts.noted as typeof noted;
+      continue;
+    }
+    if (row.event !== 'failed') noted = {};
     direction = row.direction;
     step = name;
     if (row.event === 'failed') {
@@ -85,7 +93,13 @@ export function positionOf(journal: readonly JournalRow[]): Position {
     facts,
     announcedAt,
     doneAt,
+    noted,
   };
+}
+
+/** An open step's intent once more, with what it noted while it waited: nothing else has changed. */
+function isNote({ event, facts }: JournalRow): boolean {
+  return event === 'intent' && typeof facts.noted === 'object' && facts.noted !== null;
 }
 
 /** Whether the rotation may still turn back: nothing of the old credential has been killed. */

@@ -155,7 +155,11 @@ export class Run {
     }
     await this.#saga.faults.reach(`${direction}:${step}:performed`);
     this.#lease.assertHeld(this.#rotation.id);
-    return 'waitMs' in result ? this.#wait(result) : this.#done(direction, step, result);
+    if (!('waitMs' in result)) return this.#done(direction, step, result);
+    const note: readonly JournalEntry[] = result.note
+      ? [{ direction, step, event: 'intent', facts: { noted: result.note } }]
+      : [];
+    return this.#wait(result, note);
   }
 
   async #perform(direction: Direction, step: StepName): Promise<Done | Wait> {
@@ -224,12 +228,13 @@ export class Run {
     await this.#saga.faults.reach(`${direction}:${step}:announced`);
   }
 
-  async #wait({ waitMs, reason }: Wait): Promise<RunOutcome | undefined> {
+  async #wait({ waitMs, reason }: Wait, note: readonly JournalEntry[]): Promise<RunOutcome | undefined> {
     if (waitMs <= SHORT_WAIT_MS && !this.#stop?.aborted) {
+      if (note.length > 0) await this.#record(note, {});
       await this.#saga.clock.sleep(waitMs);
       return undefined;
     }
-    return this.#park(waitMs, reason);
+    return this.#park(waitMs, reason, note);
   }
 
   /** Lets the rotation go until its wake-up time; any worker may go on. */

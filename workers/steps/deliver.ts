@@ -1,6 +1,7 @@
 import type { Credential } from '../../core/credential.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { Done, Step, StepContext } from '../saga/context.ts';
+import { collectDead } from './collect.ts';
 
 /** Every target carries the new version, read back from each. */
 export const deliver: Step = {
@@ -10,7 +11,11 @@ export const deliver: Step = {
 
   async undo(context): Promise<Done> {
     const old = await context.oldCredential();
-    return old ? deliverEverywhere(context, old) : { facts: { skipped: 'there was no earlier credential' } };
+    const { facts } = old
+      ? await deliverEverywhere(context, old)
+      : { facts: { skipped: 'there was no earlier credential' } };
+    const unused = context.newVersion ? [context.newVersion] : [];
+    return { facts: { ...facts, ...(await collectDead(context, unused)) } };
   },
 };
 

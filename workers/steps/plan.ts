@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { type Credential, decodeCredential } from '../../core/credential.ts';
 import { foreignCode, RotorError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret.ts';
+import type { Survey } from '../rollouts/rollout.ts';
 import type { Done, Step, StepContext } from '../saga/context.ts';
 
 /** Reads provider, store and consumers, and refuses early: nothing is changed when a precondition fails. */
@@ -16,14 +17,16 @@ export const plan: Step = {
     for (const delivery of parts.deliveries) await delivery.plan(context.call());
     // Consumers of a credential that never existed can't be healthy yet.
     if (current) for (const rollout of parts.rollouts) await rollout.plan(context.call(60_000));
+    const surveys = current ? await surveyed(context) : [];
     if (adopted) await adopt(context, adopted, existing.storeCurrent);
 
     const facts = {
       actions: report.actions,
-      warnings: report.warnings,
+      warnings: [...report.warnings, ...surveys.flatMap(({ warnings }) => warnings)],
       overlap: parts.rotator.capabilities.overlap,
       storeCurrent: adopted?.credential.versionId ?? existing.storeCurrent ?? null,
       consumers: spec.consumers.map((consumer) => consumer.name),
+      ...(surveys.length > 0 ? { found: surveys.flatMap(({ found }) => found) } : {}),
       deliveries: parts.deliveries.map((delivery) => delivery.target),
     };
     if (!current) return { facts: { ...facts, first: true } };
@@ -37,6 +40,16 @@ export const plan: Step = {
     return { facts, oldVersion: versionId, versions: [known] };
   },
 };
+
+/** Who was found to use it, and what could not be looked at. */
+async function surveyed(context: StepContext): Promise<readonly Survey[]> {
+  const surveys: Survey[] = [];
+  for (const rollout of context.parts.rollouts) {
+    const seen = await rollout.survey?.(context.call(60_000));
+    if (seen) surveys.push(seen);
+  }
+  return surveys;
+}
 
 /** The store's current version, unless a rotation that was rolled back had to leave it there. */
 async function currentOf(

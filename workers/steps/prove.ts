@@ -1,5 +1,6 @@
 import { RotorError } from '../../core/errors.ts';
 import type { Done, Step, StepContext } from '../saga/context.ts';
+import { collectDead } from './collect.ts';
 import { deliverEverywhere } from './deliver.ts';
 
 /** Tries the old credential (must be refused) and the new one (must be accepted). Only now is it called revoked. */
@@ -11,7 +12,8 @@ export const prove: Step = {
     // Somebody may have written the target since; consumers must not find a dead credential there.
     const { facts: delivered } = await deliverEverywhere(context, fresh);
     if (rotator.capabilities.overlap === 'no-provider') {
-      return { facts: { ...delivered, skipped: 'nobody checks this value' }, versions: revoked(context) };
+      const facts = { ...delivered, skipped: 'nobody checks this value', ...(await collectOld(context)) };
+      return { facts, versions: revoked(context) };
     }
     const newAccepted = await accepted(context, fresh);
     if (!newAccepted) {
@@ -25,7 +27,8 @@ export const prove: Step = {
       await rotator.revoke(context.call(), old, fresh, since);
       throw failed(`the old credential of ${old.identity} was still accepted; it was revoked again`);
     }
-    const facts = { ...delivered, oldRefused: true, newAccepted, at: (await context.now()).toISOString() };
+    const at = (await context.now()).toISOString();
+    const facts = { ...delivered, oldRefused: true, newAccepted, at, ...(await collectOld(context)) };
     const audit = [
       {
         action: 'credential.revoked',
@@ -36,6 +39,11 @@ export const prove: Step = {
     return { facts, versions: revoked(context), audit };
   },
 };
+
+/** Proven dead, and only now: what delivery kept of the old version, and of those before that could not be removed then. */
+async function collectOld(context: StepContext): Promise<Readonly<Record<string, unknown>>> {
+  return collectDead(context, context.oldVersion ? [context.oldVersion] : []);
+}
 
 async function accepted(
   context: StepContext,

@@ -1,12 +1,16 @@
 import type { Credential } from '../../core/credential.ts';
-import type { ConsumerProof } from '../rollouts/rollout.ts';
+import type { ConsumerProof, Freshness, RolloutSession } from '../rollouts/rollout.ts';
+import { type Mover, nextTurn } from '../rollouts/waves.ts';
 import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
+import type { Parts } from '../saga/parts.ts';
+import type { RolloutLimits } from '../saga/spec.ts';
 import { deliverEverywhere } from './deliver.ts';
 
 /** A rollout may last as long as its consumers need to become healthy; the lease is renewed meanwhile. */
 const ROLLOUT_MS = 15 * 60_000;
+const ONE_BY_ONE: RolloutLimits = { maxMoving: 1, pauseMs: 0, coalesceMs: 0 };
 
-/** Consumers move to the new version, each proven healthy before the next. */
+/** Consumers move to the new version wave by wave, each wave proven healthy before the next. */
 export const rollout: Step = {
   async perform(context): Promise<Done | Wait> {
     return move(context, await context.newCredential());
@@ -21,30 +25,137 @@ export const rollout: Step = {
   },
 };
 
+interface Member {
+  readonly session: RolloutSession;
+  readonly wave: number;
+}
+
 async function move(context: StepContext, credential: Credential): Promise<Done | Wait> {
   const { direction, backSince, announcedAt } = context.position;
-  const begun = direction === 'back' ? backSince : announcedAt.get('rollout');
-  const proofs: ConsumerProof[] = [];
-  for (const consumer of context.parts.rollouts) {
-    const seen = await consumer.move(context.call(ROLLOUT_MS), credential, context.position.direction);
-    if ('notYet' in seen) return { waitMs: await patience(context, begun), reason: seen.notYet };
-    proofs.push(seen);
+  const limits = context.spec.rollout ?? ONE_BY_ONE;
+  const known = rememberedOf(context.parts, `${direction} ${credential.versionId}`);
+  const pausedMs = await pausesOf(context, limits);
+  let freshness: Freshness = 'followed';
+  let members = await membersOf(context, freshness);
+  for (;;) {
+    const movers = members.map(({ session, wave }): Mover => {
+      const seen = known.get(session.consumer);
+      return { wave, state: seen === undefined ? 'waiting' : seen === 'moving' ? 'moving' : 'proven' };
+    });
+    const turn = nextTurn(movers, limits, direction, pausedMs);
+    if (turn.do === 'done') {
+      if (freshness === 'caught-up' || !context.parts.rollouts.some((each) => each.members))
+        return { facts: { proofs: proofsOf(members, known) } };
+      // Whoever came while the others moved is moved too.
+      freshness = 'caught-up';
+      members = await membersOf(context, freshness);
+      continue;
+    }
+    if (turn.do === 'pause') return pause(context, turn);
+    let proven = false;
+    let reason = '';
+    for (const index of turn.which) {
+      const { session } = members[index] as Member;
+      const seen = await session.move(context.call(ROLLOUT_MS), credential, direction);
+      known.set(session.consumer, 'notYet' in seen ? 'moving' : seen);
+      if ('notYet' in seen) reason ||= seen.notYet;
+      else proven = true;
+    }
+    const begun = direction === 'back' ? backSince : announcedAt.get('rollout');
+    if (!proven) return { waitMs: await patience(context, begun), reason };
   }
-  return { facts: { proofs } };
+}
+
+/** Those that the policy lists, and in place of each that stands for many those that there are now. */
+async function membersOf(context: StepContext, freshness: Freshness): Promise<readonly Member[]> {
+  const members: Member[] = [];
+  for (const [index, session] of context.parts.rollouts.entries()) {
+    const wave = context.spec.consumers[index]?.wave ?? 0;
+    const all = session.members ? await session.members(context.call(60_000), freshness) : [session];
+    members.push(...all.map((each) => ({ session: each, wave })));
+  }
+  return members;
+}
+
+type Remembered = Map<string, ConsumerProof | 'moving'>;
+
+const remembered = new WeakMap<Parts, { readonly of: string; readonly consumers: Remembered }>();
+
+/** What this worker has seen in this turn, so that those who are proven aren't asked at every look at the others. */
+function rememberedOf(parts: Parts, of: string): Remembered {
+  const found = remembered.get(parts);
+  if (found?.of === of) return found.consumers;
+  const consumers: Remembered = new Map();
+  remembered.set(parts, { of, consumers });
+  return consumers;
+}
+
+function proofsOf(members: readonly Member[], known: Remembered): readonly ConsumerProof[] {
+  return members.flatMap(({ session }) => {
+    const seen = known.get(session.consumer);
+    return seen === undefined || seen === 'moving' ? [] : [seen];
+  });
+}
+
+/** When the pause before each wave began, in the journal: whichever worker comes next goes by it. */
+async function pausesOf(context: StepContext, { pauseMs }: RolloutLimits) {
+  if (pauseMs === 0) return () => undefined;
+  const now = (await context.now()).getTime();
+  const begun = pausesNoted(context);
+  return (wave: number) => {
+    const since = begun[wave];
+    return since === undefined ? undefined : now - Date.parse(since);
+  };
+}
+
+function pausesNoted({ position }: StepContext): Readonly<Record<string, string>> {
+  return (position.noted.pauses ?? {}) as Readonly<Record<string, string>>;
+}
+
+async function pause(
+  context: StepContext,
+  { wave, forMs, begins }: { readonly wave: number; readonly forMs: number; readonly begins: boolean },
+): Promise<Wait> {
+  const wait = { waitMs: forMs, reason: `a pause before wave ${wave}: those before are proven` };
+  if (!begins) return wait;
+  const pauses = { ...pausesNoted(context), [wave]: (await context.now()).toISOString() };
+  return { ...wait, note: { pauses } };
 }
 
 /** Cleans up what consumers kept for the way back. @returns what is still to be waited for */
 export async function finishRollouts(context: StepContext): Promise<Wait | undefined> {
   const fresh = await context.newCredential();
-  for (const consumer of context.parts.rollouts) {
-    const seen = await consumer.finish?.(context.call(ROLLOUT_MS), fresh);
-    if (seen)
-      return {
-        waitMs: await patience(context, context.position.announcedAt.get('settle')),
-        reason: seen.notYet,
-      };
+  for (const { session } of await membersOf(context, 'followed')) {
+    const seen = await session.finish?.(context.call(ROLLOUT_MS), fresh);
+    if (seen) return settling(context, seen.notYet);
   }
   return undefined;
+}
+
+/**
+ * The last look before the old credential dies, at those that were found and not listed: who came since the rollout, or
+ * went back to another version, is moved again.
+ * @returns their proofs; undefined when the policy lists all its consumers by hand
+ */
+export async function proveFound(
+  context: StepContext,
+): Promise<Wait | { readonly proofs: readonly ConsumerProof[] } | undefined> {
+  const groups = context.parts.rollouts.filter((session) => session.members);
+  if (groups.length === 0) return undefined;
+  const fresh = await context.newCredential();
+  const proofs: ConsumerProof[] = [];
+  for (const group of groups) {
+    for (const session of (await group.members?.(context.call(60_000), 'caught-up')) ?? []) {
+      const seen = await session.move(context.call(ROLLOUT_MS), fresh, 'forward');
+      if ('notYet' in seen) return settling(context, seen.notYet);
+      proofs.push(seen);
+    }
+  }
+  return { proofs };
+}
+
+async function settling(context: StepContext, reason: string): Promise<Wait> {
+  return { waitMs: await patience(context, context.position.announcedAt.get('settle')), reason };
 }
 
 /** Often at first, since many consumers move within seconds; then less and less, up to ten seconds. */

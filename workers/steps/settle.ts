@@ -2,13 +2,13 @@ import type { Credential } from '../../core/credential.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
-import { finishRollouts } from './rollout.ts';
+import { finishRollouts, proveFound } from './rollout.ts';
 
 /** Waits for evidence that the old credential is unused, at least the grace time. */
 export const settle: Step = {
   async perform(context): Promise<Done | Wait> {
     const old = await context.oldCredential();
-    const { graceMs, evidence } = context.spec.settle;
+    const { graceMs } = context.spec.settle;
     const begun = context.position.announcedAt.get('settle') ?? (await context.now());
     const elapsed = (await context.now()).getTime() - begun.getTime();
     if (old && elapsed < graceMs) {
@@ -18,20 +18,11 @@ export const settle: Step = {
     const unfinished = await finishRollouts(context);
     if (unfinished) return unfinished;
     if (!old) return { facts: { skipped: 'there was no earlier credential' } };
-    const { overlap } = context.parts.rotator.capabilities;
-    if (overlap === 'no-provider') return { facts: { skipped: 'nobody checks this value' } };
-    if (overlap === 'none') return { facts: { skipped: 'the old secret was replaced in place' } };
-    if (evidence === 'time-only')
-      return { facts: { evidence: 'time-only', note: 'nobody looked whether the old one is unused' } };
-    return waitUntilUnused(context, old, 'the old credential', elapsed - graceMs, (clients) => {
-      const { onTimeout, timeoutMs } = context.spec.settle;
-      const what = `the old credential ${old.identity} is still used ${formatDuration(timeoutMs)} after the rollout by ${clients}`;
-      if (onTimeout === 'roll-back') throw new RotorError('settle.still-used', { what });
-      throw new RotorError('rotation.needs-human', {
-        what: `${what}; both credentials are valid`,
-        hint: `End or reload the named clients, then \`rotor resume rotation/${context.rotation.id}\`.`,
-      });
-    });
+    const settled = await unused(context, old, elapsed);
+    if ('waitMs' in settled) return settled;
+    const found = await proveFound(context);
+    if (found && 'waitMs' in found) return found;
+    return { ...settled, facts: { ...settled.facts, ...found } };
   },
 
   /** Before the new credential is taken away again: consumers have moved back, their last sessions may still end. */
@@ -46,6 +37,25 @@ export const settle: Step = {
     }));
   },
 };
+
+/** The provider's evidence, as far as it shows any. @param elapsedMs since the rollout was proven */
+async function unused(context: StepContext, old: Credential, elapsedMs: number): Promise<Done | Wait> {
+  const { graceMs, evidence } = context.spec.settle;
+  const { overlap } = context.parts.rotator.capabilities;
+  if (overlap === 'no-provider') return { facts: { skipped: 'nobody checks this value' } };
+  if (overlap === 'none') return { facts: { skipped: 'the old secret was replaced in place' } };
+  if (evidence === 'time-only')
+    return { facts: { evidence: 'time-only', note: 'nobody looked whether the old one is unused' } };
+  return waitUntilUnused(context, old, 'the old credential', elapsedMs - graceMs, (clients) => {
+    const { onTimeout, timeoutMs } = context.spec.settle;
+    const what = `the old credential ${old.identity} is still used ${formatDuration(timeoutMs)} after the rollout by ${clients}`;
+    if (onTimeout === 'roll-back') throw new RotorError('settle.still-used', { what });
+    throw new RotorError('rotation.needs-human', {
+      what: `${what}; both credentials are valid`,
+      hint: `End or reload the named clients, then \`rotor resume rotation/${context.rotation.id}\`.`,
+    });
+  });
+}
 
 async function waitUntilUnused(
   context: StepContext,

@@ -29,6 +29,10 @@ export const secretSpec = z
   .strictObject({
     name: objectName.describe('Name of the Secret'),
     namespaces: z.array(labelName).min(1).max(100).describe('Where it is kept; the same in each'),
+    style: z
+      .enum(['stable', 'versioned'])
+      .default('stable')
+      .describe('One Secret that changes, or a new immutable one per version, named by its hash'),
     context: z.string().min(1).optional().describe('Context of the kubeconfig; the current one when absent'),
     type: z.enum(TYPES).default('Opaque'),
     data: z
@@ -42,6 +46,8 @@ export const secretSpec = z
   .superRefine((spec, context) => {
     const complain = (path: (string | number)[], message: string) =>
       context.addIssue({ code: 'custom', path, message });
+    if (spec.style === 'versioned' && spec.adopt)
+      complain(['adopt'], 'has no use for style "versioned", which makes every Secret anew');
     for (const key of REQUIRED_KEYS[spec.type]) {
       if (spec.data?.[key] === undefined) complain(['data'], `needs the key "${key}" for type ${spec.type}`);
     }

@@ -7,7 +7,7 @@ import { assertDelivered } from '../../kubernetes/delivered.ts';
 import { lastProgressMs } from '../../kubernetes/last-progress.ts';
 import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
-import { backToVersion, previousOf, toVersion } from '../../kubernetes/template-version.ts';
+import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
 import { selectorOf, versionAnnotation } from '../../kubernetes/workloads.ts';
 import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
 import { argoObstacle, argoProgress, type Paused, promoteCommand } from './progress.ts';
@@ -65,18 +65,13 @@ class ArgoRolloutsSession implements RolloutSession {
   async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
     const { namespace, secretName: name } = this.#spec;
-    await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
-    const found =
-      going === 'back' ? await this.#withoutAnnotations(call, cluster) : await this.#read(call, cluster);
-    const change = going === 'forward' ? toVersion : backToVersion;
-    const { workload, wanted } = await change(
-      call,
-      cluster,
-      this.#ref,
-      found,
-      this.#annotation,
-      credential.versionId,
-    );
+    const { versionId } = credential;
+    const secret = await assertDelivered(call, cluster, { namespace, name }, versionId);
+    const found = await this.#read(call, cluster);
+    const { workload, wanted } =
+      going === 'forward'
+        ? await toVersion(call, cluster, this.#ref, found, this.#annotation, versionId, secret)
+        : await backToVersion(call, cluster, this.#ref, found, this.#annotation, versionId, name);
     const progress = argoProgress(workload);
     switch (progress.state) {
       case 'degraded':
@@ -91,18 +86,6 @@ class ArgoRolloutsSession implements RolloutSession {
       case 'done':
         return this.#proof(call, cluster, workload, credential, wanted);
     }
-  }
-
-  /**
-   * Taking the only annotation away leaves an empty map in a custom resource, and to some versions of the controller a
-   * template with an empty map is another than one with none: it would restart the pods of before.
-   */
-  async #withoutAnnotations(call: Call, cluster: Cluster): Promise<ClusterObject> {
-    const rollout = await this.#read(call, cluster);
-    const names = Object.keys(rollout.spec?.template?.metadata?.annotations ?? {});
-    const before = rollout.metadata?.annotations?.[previousOf(this.#annotation)];
-    if (before !== '' || names.length !== 1 || names[0] !== this.#annotation) return rollout;
-    return cluster.mergePatch(call, this.#ref, { spec: { template: { metadata: { annotations: null } } } });
   }
 
   async #proof(

@@ -15,7 +15,7 @@ import {
   workloadRef,
 } from '../../kubernetes/workloads.ts';
 import { type AllowedCommands, assertAllowed as assertAllowedCommand } from '../reload/allowed-commands.ts';
-import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import type { ConsumerProof, Going, MovedWorkload, NotYet, Rollout, RolloutSession } from '../rollout.ts';
 import { askGates } from './gates.ts';
 import { nameOfGate } from './gates-decision.ts';
 import type { Gate } from './gates-spec.ts';
@@ -45,6 +45,7 @@ export function blueGreenRollout({
 
 class BlueGreenSession implements RolloutSession {
   readonly consumer: string;
+  readonly moves: MovedWorkload;
   readonly #clusters: Clusters;
   readonly #spec: BlueGreenSpec;
   readonly #annotation: string;
@@ -56,6 +57,7 @@ class BlueGreenSession implements RolloutSession {
     this.#clusters = clusters;
     this.#spec = spec;
     this.#annotation = versionAnnotation(spec.secretName);
+    this.moves = { ...this.#blueRef(), context: spec.context };
   }
 
   async plan(call: Call): Promise<void> {
@@ -93,6 +95,13 @@ class BlueGreenSession implements RolloutSession {
 
   async finish(call: Call, credential: Credential): Promise<NotYet | undefined> {
     const cluster = await this.#clusters.open(this.#spec.context);
+    const { namespace, secretName } = this.#spec;
+    const secret = await assertDelivered(
+      call,
+      cluster,
+      { namespace, name: secretName },
+      credential.versionId,
+    );
     const { workload: blue } = await toVersion(
       call,
       cluster,
@@ -100,6 +109,7 @@ class BlueGreenSession implements RolloutSession {
       await this.#read(call, cluster, this.#blueRef()),
       this.#annotation,
       credential.versionId,
+      secret,
     );
     const progress = progressOf(blue);
     const name = `deployment ${this.#spec.namespace}/${this.#spec.deployment}`;
@@ -117,7 +127,12 @@ class BlueGreenSession implements RolloutSession {
   async #toGreen(call: Call, cluster: Cluster, credential: Credential): Promise<ConsumerProof | NotYet> {
     const slot = slotOf(credential.versionId);
     const { namespace, secretName } = this.#spec;
-    await assertDelivered(call, cluster, { namespace, name: secretName }, credential.versionId);
+    const secret = await assertDelivered(
+      call,
+      cluster,
+      { namespace, name: secretName },
+      credential.versionId,
+    );
     const ref: ObjectRef = { ...this.#blueRef(), name: twinName(this.#spec.deployment, slot) };
     const service = await this.#read(call, cluster, this.#serviceRef());
     const blue = await this.#read(call, cluster, this.#blueRef());
@@ -127,7 +142,7 @@ class BlueGreenSession implements RolloutSession {
     await this.#removeTwins(call, cluster, [slot, ...(serving ? [serving] : [])]);
     const twin =
       (await cluster.read(call, ref)) ??
-      (await cluster.create(call, twinOf(blue, slot, { [this.#annotation]: credential.versionId })));
+      (await cluster.create(call, twinOf(blue, slot, { [this.#annotation]: credential.versionId }, secret)));
     const progress = progressOf(twin);
     const name = `deployment ${ref.namespace}/${ref.name}`;
     if (progress.state === 'stuck')
@@ -172,6 +187,7 @@ class BlueGreenSession implements RolloutSession {
       found,
       this.#annotation,
       credential.versionId,
+      this.#spec.secretName,
     );
     const progress = progressOf(blue);
     if (progress.state === 'stuck')

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ClusterObject } from '../../kubernetes/cluster.ts';
+import type { DeliveredSecret } from '../../kubernetes/delivered.ts';
+import { podSpecReading } from '../../kubernetes/template-change.ts';
 
 /** Label that tells the pods of the twin from those of the Deployment; the Service's selector names one of them. */
 export const SLOT = 'rotor.dev/slot';
@@ -18,13 +20,14 @@ export function twinName(deployment: string, slot: string): string {
 }
 
 /**
- * The green twin of a Deployment: the same in all but its name, its slot, and the version its pods start with. Nobody
- * else's controllers may take it for theirs, so owners and their bookkeeping stay behind.
+ * The green twin of a Deployment: the same in all but its name, its slot, and the version its pods start with (the name of
+ * the Secret that holds it, too, where each version has a Secret of its own). Nobody else's controllers may take it for theirs, so owners and their bookkeeping stay behind.
  */
 export function twinOf(
   blue: ClusterObject,
   slot: string,
   annotations: Readonly<Record<string, string>>,
+  secret: DeliveredSecret,
 ): ClusterObject {
   const { name = '', namespace = '', labels = {} } = blue.metadata ?? {};
   const { selector, template, strategy: _strategy, ...spec } = plain(blue.spec);
@@ -46,6 +49,7 @@ export function twinOf(
           labels: { ...template?.metadata?.labels, [SLOT]: slot },
           annotations: { ...template?.metadata?.annotations, ...annotations },
         },
+        spec: podSpecReading(template?.spec ?? {}, secret),
       },
     },
   };

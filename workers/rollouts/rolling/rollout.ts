@@ -15,7 +15,7 @@ import {
   versionAnnotation,
   workloadRef,
 } from '../../kubernetes/workloads.ts';
-import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import type { ConsumerProof, Going, MovedWorkload, NotYet, Rollout, RolloutSession } from '../rollout.ts';
 import { type RollingSpec, rollingSpec } from './spec.ts';
 
 const POD = { apiVersion: 'v1', kind: 'Pod' };
@@ -35,6 +35,7 @@ export function rollingRollout({ clusters }: { readonly clusters: Clusters }): R
 
 class RollingSession implements RolloutSession {
   readonly consumer: string;
+  readonly moves: MovedWorkload;
   readonly #clusters: Clusters;
   readonly #spec: RollingSpec;
   readonly #ref: ObjectRef;
@@ -45,6 +46,7 @@ class RollingSession implements RolloutSession {
     this.#clusters = clusters;
     this.#spec = spec;
     this.#ref = refOfSpec(spec);
+    this.moves = { ...this.#ref, context: spec.context };
     this.#annotation = versionAnnotation(spec.secretName);
   }
 
@@ -64,17 +66,13 @@ class RollingSession implements RolloutSession {
   async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
     const { namespace, secretName: name } = this.#spec;
-    await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
+    const { versionId } = credential;
+    const secret = await assertDelivered(call, cluster, { namespace, name }, versionId);
     const found = await this.#read(call, cluster);
-    const change = going === 'forward' ? toVersion : backToVersion;
-    const { workload, wanted } = await change(
-      call,
-      cluster,
-      this.#ref,
-      found,
-      this.#annotation,
-      credential.versionId,
-    );
+    const { workload, wanted } =
+      going === 'forward'
+        ? await toVersion(call, cluster, this.#ref, found, this.#annotation, versionId, secret)
+        : await backToVersion(call, cluster, this.#ref, found, this.#annotation, versionId, name);
     const progress = progressOf(workload);
     if (progress.state === 'stuck')
       throw new RotorError('rollout.unhealthy', {

@@ -1,0 +1,175 @@
+import { describe, expect, test } from 'vitest';
+import { FakeClock } from '../../core/clock.ts';
+import type { Credential } from '../../core/credential.ts';
+import { RotorError } from '../../core/errors.ts';
+import { aCall } from '../../test/setup/call.ts';
+import type { Going, RolloutSession } from '../rollouts/rollout.ts';
+import type { Done, StepContext, Wait } from '../saga/context.ts';
+import type { RolloutLimits } from '../saga/spec.ts';
+import { proveFound, rollout } from './rollout.ts';
+
+const credential: Credential = { versionId: 'v1', identity: 'app', fields: {}, secrets: {} };
+
+/** A policy whose consumers need some looks each until they are proven. */
+class Shop {
+  readonly log: string[] = [];
+  readonly looks = new Map<string, number>();
+  readonly ill = new Set<string>();
+  readonly clock = new FakeClock();
+  /** What the session that stands for many finds. */
+  found: string[] = [];
+  noted: Readonly<Record<string, unknown>> = {};
+  direction: Going = 'forward';
+  parts: StepContext['parts'];
+  readonly #consumers: readonly { readonly name: string; readonly wave?: number }[];
+  readonly #limits: RolloutLimits | undefined;
+
+  constructor(
+    consumers: readonly { readonly name: string; readonly wave?: number }[],
+    limits?: Partial<RolloutLimits>,
+  ) {
+    this.#consumers = consumers;
+    this.#limits = limits && { maxMoving: 1, pauseMs: 0, coalesceMs: 0, ...limits };
+    this.parts = this.#opened();
+  }
+
+  /** As another worker opens it. */
+  #opened(): StepContext['parts'] {
+    const rollouts = this.#consumers.map(({ name }) =>
+      name === 'all' ? this.#group() : this.#session(name),
+    );
+    return { rollouts, deliveries: [] } as unknown as StepContext['parts'];
+  }
+
+  #session(consumer: string): RolloutSession {
+    return {
+      consumer,
+      plan: async () => undefined,
+      move: async (_call, _credential, going) => {
+        if (this.ill.has(consumer)) throw new RotorError('rollout.unhealthy', { what: `${consumer} is ill` });
+        const left = this.looks.get(consumer) ?? 0;
+        this.looks.set(consumer, left - 1);
+        this.log.push(left > 0 ? `${consumer}…` : going === 'forward' ? consumer : `${consumer} back`);
+        if (left > 0) return { notYet: `${consumer} moves` };
+        return { consumer, healthy: true, version: 'restarted', detail: 'it moved' };
+      },
+    };
+  }
+
+  #group(): RolloutSession {
+    return {
+      ...this.#session('all'),
+      members: async (_call, freshness) => {
+        if (freshness === 'caught-up') this.log.push('(looked again)');
+        return this.found.map((name) => this.#session(name));
+      },
+    };
+  }
+
+  anotherWorker(): void {
+    this.parts = this.#opened();
+  }
+
+  context(): StepContext {
+    const { direction, noted, clock } = this;
+    return {
+      parts: this.parts,
+      spec: { consumers: this.#consumers, ...(this.#limits ? { rollout: this.#limits } : {}) },
+      position: { direction, noted, announcedAt: new Map(), backSince: undefined },
+      call: () => aCall({ clock }),
+      newCredential: async () => credential,
+      oldCredential: async () => credential,
+      now: async () => clock.now(),
+    } as unknown as StepContext;
+  }
+
+  async look(): Promise<Done | Wait> {
+    const outcome = await (this.direction === 'forward'
+      ? rollout.perform(this.context())
+      : rollout.undo?.(this.context()));
+    if (!outcome) throw new Error('there is an undo');
+    if ('waitMs' in outcome && outcome.note) this.noted = outcome.note;
+    return outcome;
+  }
+
+  /** As the engine does. */
+  async untilDone(): Promise<Done> {
+    for (let looks = 0; looks < 100; looks += 1) {
+      const outcome = await this.look();
+      if (!('waitMs' in outcome)) return outcome;
+      this.clock.advance(outcome.waitMs);
+    }
+    throw new Error('it never ended');
+  }
+}
+
+describe('consumers', () => {
+  test('move one after the other as they are listed, when the policy says nothing', async () => {
+    const shop = new Shop([{ name: 'a' }, { name: 'b' }]);
+    shop.looks.set('a', 2);
+    const done = await shop.untilDone();
+    expect(shop.log).toEqual(['a…', 'a…', 'a', 'b']);
+    expect(done.facts.proofs).toMatchObject([{ consumer: 'a' }, { consumer: 'b' }]);
+  });
+
+  test('move in waves, several at once, and those that are proven are not asked again', async () => {
+    const shop = new Shop([{ name: 'late', wave: 1 }, { name: 'a' }, { name: 'b' }, { name: 'c' }], {
+      maxMoving: 2,
+    });
+    shop.looks.set('b', 2);
+    await shop.untilDone();
+    expect(shop.log).toEqual(['a', 'b…', 'b…', 'c', 'b', 'late']);
+  });
+
+  test('pause between waves, however many workers come and go meanwhile', async () => {
+    const shop = new Shop([{ name: 'canary' }, { name: 'rest', wave: 1 }], { pauseMs: 60_000 });
+    expect(await shop.look()).toMatchObject({ waitMs: 60_000, note: { pauses: { 1: expect.any(String) } } });
+    shop.clock.advance(45_000);
+    shop.anotherWorker();
+    const still = await shop.look();
+    expect(still).toMatchObject({ waitMs: 15_000, reason: expect.stringContaining('wave 1') });
+    expect(still).not.toHaveProperty('note');
+    shop.clock.advance(15_000);
+    shop.anotherWorker();
+    expect(await shop.look()).toHaveProperty('facts.proofs');
+    expect(shop.log).toEqual(['canary', 'canary', 'canary', 'rest']);
+  });
+
+  test('a failure in a later wave leaves the rest alone, and all go back in reverse order', async () => {
+    const shop = new Shop([{ name: 'a' }, { name: 'b', wave: 1 }, { name: 'c', wave: 2 }]);
+    shop.ill.add('b');
+    await expect(shop.untilDone()).rejects.toMatchObject({ code: 'rollout.unhealthy' });
+    expect(shop.log).toEqual(['a']);
+    shop.log.length = 0;
+    shop.ill.clear();
+    shop.direction = 'back';
+    await shop.untilDone();
+    expect(shop.log).toEqual(['c back', 'b back', 'a back']);
+  });
+
+  test('who appears while the others move is moved too', async () => {
+    const shop = new Shop([{ name: 'all' }]);
+    shop.found = ['web'];
+    shop.looks.set('web', 1);
+    await shop.look();
+    shop.found = ['new', 'web'];
+    const { facts } = await shop.untilDone();
+    expect(shop.log).toEqual(['web…', 'web', 'new', '(looked again)']);
+    expect(facts.proofs).toMatchObject([{ consumer: 'new' }, { consumer: 'web' }]);
+  });
+
+  test('before the old credential dies, who was found is looked at once more, and who came since is moved', async () => {
+    const shop = new Shop([{ name: 'all' }, { name: 'listed' }]);
+    shop.found = ['web'];
+    await shop.untilDone();
+    shop.found = ['web', 'late'];
+    shop.looks.set('late', 1);
+    shop.log.length = 0;
+    expect(await proveFound(shop.context())).toMatchObject({ reason: 'late moves' });
+    expect(await proveFound(shop.context())).toMatchObject({
+      proofs: [{ consumer: 'web' }, { consumer: 'late' }],
+    });
+    expect(shop.log).toEqual(['(looked again)', 'web', 'late…', '(looked again)', 'web', 'late']);
+    expect(await proveFound(new Shop([{ name: 'listed' }]).context())).toBeUndefined();
+  });
+});
