@@ -1,0 +1,146 @@
+import { appendFileSync } from 'node:fs';
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { readConfig } from '../../core/config.ts';
+import { createLog } from '../../core/log.ts';
+import { createKeyFile } from '../../core/seal-key-file.ts';
+import type { Verdict } from '../../ledger/audit.ts';
+import { startEmbeddedPostgres } from '../../ledger/embedded-postgres.ts';
+import { apiClient } from '../../orchestrator/cli/client.ts';
+import { startSandbox } from '../cluster.ts';
+import { startFleet } from './fleet.ts';
+import type { Household } from './household.ts';
+import { manifestsFor } from './manifests.ts';
+import { startRotor } from './processes.ts';
+import { readReports, totalsOf } from './reports.ts';
+import type { Screen } from './screen.ts';
+import { makeShop } from './shop.ts';
+import { type Actors, failingRollout, killedWorker, onDemand, scheduled } from './story.ts';
+import { broken, type Facts, podsOf, summaryOf, summaryText } from './summary.ts';
+import { APPS, NAMESPACE, WEB } from './workloads.ts';
+
+export interface Play {
+  readonly screen: Screen;
+  readonly household: Household;
+  readonly folder: string;
+  /** Stays up after the story, until `interrupted`. */
+  readonly keep: boolean;
+  readonly interrupted: Promise<unknown>;
+  /** The story is told, and an interruption is what it waits for. */
+  stays?: boolean;
+}
+
+/** The whole demo, from an empty folder to the summary. What it starts is left to the household to stop. */
+export async function perform(play: Play) {
+  const { screen, household, folder } = play;
+  const startedAt = Date.now();
+  screen.say('Rotor demo: one database, two applications in a cluster that never stop, four rotations.');
+  await rm(folder, { recursive: true, force: true });
+  const reports = join(folder, 'reports');
+  await mkdir(reports, { recursive: true });
+  for (const path of [dirname(folder), folder]) await chmod(path, 0o711);
+  const postgres = await household.add(
+    () => startEmbeddedPostgres({ folder: join(folder, 'postgres') }),
+    (it) => it.stop(),
+  );
+  const shop = await makeShop(postgres.url(), folder);
+
+  const log = createLog('sandbox', {
+    level: 'warn',
+    destination: { write: (line) => appendFileSync(join(folder, 'sandbox.log'), line) },
+  });
+  const sandbox = await household.add(
+    () => startSandbox({ folder, log }),
+    (it) => it.stop(),
+  );
+  const kubeconfig = join(folder, 'kubeconfig');
+  await writeFile(kubeconfig, sandbox.kubeconfig, { mode: 0o600 });
+  const fleet = household.add(
+    () => startFleet({ shop, reports, kubeconfig: sandbox.kubeconfig, log }),
+    (it) => it.stop(),
+  );
+  const env = { ...(await settings(folder, postgres.url())), KUBECONFIG: kubeconfig };
+  const rotor = (command: string) =>
+    household.add(
+      () => startRotor(command, folder, env),
+      (it) => it.stop(),
+    );
+  const [orchestrator, ...workers] = await Promise.all([
+    rotor('orchestrator'),
+    rotor('worker'),
+    rotor('worker'),
+  ]);
+  const url = /http:\S+?(?=;|$)/.exec(orchestrator.firstLine)?.[0] ?? '';
+  const api = apiClient(readConfig({ ROTOR_URL: url, ROTOR_HOME: folder }));
+  const actors: Actors = {
+    api,
+    screen,
+    fleet: await fleet,
+    workers,
+    status: async () => {
+      const { queries, failures } = totalsOf(await readReports(reports));
+      return `clients: ${queries} queries, ${failures} failures`;
+    },
+  };
+  screen.say(`PostgreSQL on port ${postgres.port}, a cluster at ${sandbox.api.url}, orchestrator at ${url}, 2 workers.
+Pods, each by a sign: ● ready, ○ not ready, ◌ ending; v1, v2 ... is the version of their credential.`);
+  for (const app of APPS) screen.say(`   ${actors.fleet.picture(app)}`);
+
+  await api.post('/v1/apply', manifestsFor(shop), 'application/yaml');
+  const chapters = [
+    await scheduled(actors),
+    await onDemand(actors),
+    await failingRollout(actors),
+    await killedWorker(actors, () => rotor('worker')),
+  ];
+  const gather = async (): Promise<Facts> => {
+    const counted = await readReports(reports);
+    const pods = APPS.flatMap((app) => podsOf(app, actors.fleet.pods(app), counted));
+    const seconds = Math.round((Date.now() - startedAt) / 100) / 10;
+    return { chapters, pods, reports: counted, audit: await api.get<Verdict>('/v1/audit/verify'), seconds };
+  };
+  const facts = await gather();
+  if (play.keep) {
+    screen.say(summaryText(facts, broken(facts, 'so far')));
+    screen.say(invitation(folder, url));
+    play.stays = true;
+    await play.interrupted;
+  }
+  // Only a pod that has ended in order has said its last number.
+  await actors.fleet.endPods();
+  const final = { ...facts, reports: await readReports(reports) };
+  const problems = broken(final, 'in the end');
+  screen.say(summaryText(final, problems));
+  return { good: problems.length === 0, summary: summaryOf(final) };
+}
+
+/** Secrets reach the processes by files that only this user may read. */
+async function settings(folder: string, databaseUrl: string): Promise<Record<string, string>> {
+  const databaseUrlFile = join(folder, 'database-url');
+  await writeFile(databaseUrlFile, databaseUrl, { mode: 0o600 });
+  const keyFile = join(folder, 'key');
+  await createKeyFile(keyFile);
+  return {
+    ROTOR_MODE: 'embedded',
+    ROTOR_HOME: folder,
+    ROTOR_DATABASE_URL_FILE: databaseUrlFile,
+    ROTOR_KEY_FILE: keyFile,
+    ROTOR_LISTEN: '127.0.0.1:0',
+    ROTOR_LEASE: '2s',
+    ROTOR_SWEEP_INTERVAL: '200ms',
+  };
+}
+
+function invitation(folder: string, url: string): string {
+  const here = relative(process.cwd(), folder);
+  return `
+It all stays up until Ctrl-C. In another terminal, try:
+  export ROTOR_URL=${url} ROTOR_HOME=${here} KUBECONFIG=${join(here, 'kubeconfig')}
+  npm run -s rotor -- plan ${WEB.secret}
+  npm run -s rotor -- rotate ${WEB.secret} --wait
+  npm run -s rotor -- get rotations
+and, with a kubectl:
+  kubectl -n ${NAMESPACE} get deployments,services,secrets -o wide
+  kubectl -n ${NAMESPACE} get pods -L rotor.dev/slot --watch
+  kubectl -n ${NAMESPACE} get deployment ${WEB.name} -o yaml`;
+}
