@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { readConfig } from '../../core/config.ts';
@@ -11,6 +11,7 @@ import { startSandbox } from '../cluster.ts';
 import { startFleet } from './fleet.ts';
 import type { Household } from './household.ts';
 import { manifestsFor } from './manifests.ts';
+import { assertOnlyOne, takePlace } from './only-one.ts';
 import { startRotor } from './processes.ts';
 import { readReports, totalsOf } from './reports.ts';
 import type { Screen } from './screen.ts';
@@ -35,9 +36,16 @@ export async function perform(play: Play) {
   const { screen, household, folder } = play;
   const startedAt = Date.now();
   screen.say('Rotor demo: one database, two applications in a cluster that never stop, four rotations.');
+  const pidFile = join(folder, 'pid');
+  await assertOnlyOne(pidFile);
+  await stopLeftover(join(folder, 'postgres'));
   await rm(folder, { recursive: true, force: true });
   const reports = join(folder, 'reports');
   await mkdir(reports, { recursive: true });
+  await household.add(
+    () => takePlace(pidFile),
+    () => rm(pidFile),
+  );
   for (const path of [dirname(folder), folder]) await chmod(path, 0o711);
   const postgres = await household.add(
     () => startEmbeddedPostgres({ folder: join(folder, 'postgres') }),
@@ -55,28 +63,28 @@ export async function perform(play: Play) {
   );
   const kubeconfig = join(folder, 'kubeconfig');
   await writeFile(kubeconfig, sandbox.kubeconfig, { mode: 0o600 });
-  const fleet = household.add(
-    () => startFleet({ shop, reports, kubeconfig: sandbox.kubeconfig, log }),
-    (it) => it.stop(),
-  );
   const env = { ...(await settings(folder, postgres.url())), KUBECONFIG: kubeconfig };
   const rotor = (command: string) =>
     household.add(
       () => startRotor(command, folder, env),
       (it) => it.stop(),
     );
-  const [orchestrator, ...workers] = await Promise.all([
+  const [orchestrator, first, second, fleet] = await Promise.all([
     rotor('orchestrator'),
     rotor('worker'),
     rotor('worker'),
+    household.add(
+      () => startFleet({ shop, reports, kubeconfig: sandbox.kubeconfig, log }),
+      (it) => it.stop(),
+    ),
   ]);
   const url = /http:\S+?(?=;|$)/.exec(orchestrator.firstLine)?.[0] ?? '';
   const api = apiClient(readConfig({ ROTOR_URL: url, ROTOR_HOME: folder }));
   const actors: Actors = {
     api,
     screen,
-    fleet: await fleet,
-    workers,
+    fleet,
+    workers: [first, second],
     status: async () => {
       const { queries, failures } = totalsOf(await readReports(reports));
       return `clients: ${queries} queries, ${failures} failures`;
@@ -84,7 +92,7 @@ export async function perform(play: Play) {
   };
   screen.say(`PostgreSQL on port ${postgres.port}, a cluster at ${sandbox.api.url}, orchestrator at ${url}, 2 workers.
 Pods, each by a sign: ● ready, ○ not ready, ◌ ending; v1, v2 ... is the version of their credential.`);
-  for (const app of APPS) screen.say(`   ${actors.fleet.picture(app)}`);
+  for (const app of APPS) screen.say(`   ${fleet.picture(app)}`);
 
   await api.post('/v1/apply', manifestsFor(shop), 'application/yaml');
   const chapters = [
@@ -95,7 +103,7 @@ Pods, each by a sign: ● ready, ○ not ready, ◌ ending; v1, v2 ... is the ve
   ];
   const gather = async (): Promise<Facts> => {
     const counted = await readReports(reports);
-    const pods = APPS.flatMap((app) => podsOf(app, actors.fleet.pods(app), counted));
+    const pods = APPS.flatMap((app) => podsOf(app, fleet.pods(app), counted));
     const seconds = Math.round((Date.now() - startedAt) / 100) / 10;
     return { chapters, pods, reports: counted, audit: await api.get<Verdict>('/v1/audit/verify'), seconds };
   };
@@ -107,11 +115,18 @@ Pods, each by a sign: ● ready, ○ not ready, ◌ ending; v1, v2 ... is the ve
     await play.interrupted;
   }
   // Only a pod that has ended in order has said its last number.
-  await actors.fleet.endPods();
+  await fleet.endPods();
   const final = { ...facts, reports: await readReports(reports) };
   const problems = broken(final, 'in the end');
   screen.say(summaryText(final, problems));
   return { good: problems.length === 0, summary: summaryOf(final) };
+}
+
+/** A demo that was killed couldn't stop its server, whose files are about to go. */
+async function stopLeftover(folder: string): Promise<void> {
+  if (!existsSync(join(folder, 'data', 'postmaster.pid'))) return;
+  const server = await startEmbeddedPostgres({ folder }).catch(() => undefined);
+  await server?.stop();
 }
 
 /** Secrets reach the processes by files that only this user may read. */

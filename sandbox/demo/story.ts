@@ -16,7 +16,7 @@ export interface Actors {
   readonly api: ApiClient;
   readonly screen: Screen;
   readonly fleet: Fleet;
-  readonly workers: Child[];
+  readonly workers: readonly Child[];
   /** One line about the clients, for the live picture. */
   status(): Promise<string>;
 }
@@ -75,7 +75,7 @@ export async function failingRollout(actors: Actors): Promise<Chapter> {
 }
 
 /** The worker is killed with SIGKILL when half of the pods have moved; another one goes on. */
-export async function killedWorker(actors: Actors, replace: () => Promise<Child>): Promise<Chapter> {
+export async function killedWorker(actors: Actors, replace: () => Promise<unknown>): Promise<Chapter> {
   const { screen, workers, fleet } = actors;
   screen.say('\n4. A worker killed by kill -9 in the middle of a rotation of jobs');
   const beginning = await begin(actors, JOBS);
@@ -86,8 +86,7 @@ export async function killedWorker(actors: Actors, replace: () => Promise<Child>
     const rotation = await rotationOf(actors, beginning.id);
     if (ENDED.includes(rotation.state)) return followed(actors, beginning, show);
     const moving = fleet.pods(JOBS).some(({ metadata }) => !known.has(metadata.uid));
-    const index = workers.findIndex(({ pid }) => holds(rotation, pid));
-    const worker = workers[index];
+    const worker = workers.find(({ pid }) => holds(rotation, pid));
     if (moving && worker && rotation.step === 'rollout') {
       // Stopped, it can't let go of the rotation any more: killed now, it is killed in the middle.
       worker.kill('SIGSTOP');
@@ -95,8 +94,8 @@ export async function killedWorker(actors: Actors, replace: () => Promise<Child>
       if (holds(await rotationOf(actors, beginning.id), worker.pid)) {
         worker.kill('SIGKILL');
         screen.say(`   kill -9 ${worker.pid}, in step rollout`);
-        workers.splice(index, 1, await replace());
-        return followed(actors, beginning, show);
+        const [chapter] = await Promise.all([followed(actors, beginning, show), replace()]);
+        return chapter;
       }
       worker.kill('SIGCONT');
     }
