@@ -42,17 +42,13 @@ const path = join(modules, '.bin') + delimiter + process.env.PATH;
 const script = target.endsWith('.ts') ? join(root, target) : join(modules, ...target.split('/'));
 const child = spawn(node, [script, ...rest], { stdio: 'inherit', env: { ...process.env, PATH: path } });
 // Ctrl-C reaches the command by itself, since it has the same terminal; whoever ends this process means the command.
-const signals = {
-  SIGINT: () => undefined,
-  SIGTERM: () => child.kill('SIGTERM'),
-  SIGHUP: () => child.kill('SIGHUP'),
-};
-for (const [name, handler] of Object.entries(signals)) process.on(name, handler);
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => child.kill('SIGTERM'));
 child.once('error', (error) => {
   throw error;
 });
 child.once('exit', (status, signal) => {
   if (!signal) process.exit(status ?? 1);
-  for (const name of Object.keys(signals)) process.removeAllListeners(name);
+  process.removeAllListeners();
   process.kill(process.pid, signal);
 });

@@ -27,8 +27,12 @@ const household = new Household();
 const interruption = new AbortController();
 const interrupted = new Promise<void>((done) => {
   interruption.signal.addEventListener('abort', () => done());
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interruption.abort());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => interruption.abort());
 });
+
+// A terminal that was closed, or a reader that has seen enough, is no reason to leave everything running.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 const play: Play = { screen, household, folder: resolve('.rotor', 'demo'), keep: options.keep, interrupted };
 const outcome = await Promise.race([interruptedEarly(), attempt()]);
