@@ -14,7 +14,7 @@ import pg from 'pg';
 import type { Report } from './reports.ts';
 
 const LANES = 2;
-const PAUSE_MS = 15;
+const PAUSE_MS = 30;
 const REPORT_MS = 250;
 const { POD = 'pod', APP = '', REPORTS = '.', CURRENCY = 'EUR', DB_FOLDER } = process.env;
 

@@ -15,7 +15,7 @@ import { assertOnlyOne, takePlace } from './only-one.ts';
 import { startRotor } from './processes.ts';
 import { readReports, totalsOf } from './reports.ts';
 import type { Screen } from './screen.ts';
-import { makeShop } from './shop.ts';
+import { countOrders, makeShop } from './shop.ts';
 import { type Actors, failingRollout, killedWorker, onDemand, scheduled } from './story.ts';
 import { broken, type Facts, podsOf, summaryOf, summaryText } from './summary.ts';
 import { APPS, NAMESPACE, WEB } from './workloads.ts';
@@ -101,13 +101,14 @@ Pods, each by a sign: ● ready, ○ not ready, ◌ ending; v1, v2 ... is the ve
     await failingRollout(actors),
     await killedWorker(actors, () => rotor('worker')),
   ];
-  const gather = async (): Promise<Facts> => {
-    const counted = await readReports(reports);
-    const pods = APPS.flatMap((app) => podsOf(app, fleet.pods(app), counted));
-    const seconds = Math.round((Date.now() - startedAt) / 100) / 10;
-    return { chapters, pods, reports: counted, audit: await api.get<Verdict>('/v1/audit/verify'), seconds };
+  const soFar = await factsOf(postgres.url(), reports);
+  const facts: Facts = {
+    ...soFar,
+    chapters,
+    pods: APPS.flatMap((app) => podsOf(app, fleet.pods(app), soFar.reports)),
+    audit: await api.get<Verdict>('/v1/audit/verify'),
+    seconds: Math.round((Date.now() - startedAt) / 100) / 10,
   };
-  const facts = await gather();
   if (play.keep) {
     screen.say(summaryText(facts, broken(facts, 'so far')));
     screen.say(invitation(folder, url));
@@ -116,7 +117,7 @@ Pods, each by a sign: ● ready, ○ not ready, ◌ ending; v1, v2 ... is the ve
   }
   // Only a pod that has ended in order has said its last number.
   await fleet.endPods();
-  const final = { ...facts, reports: await readReports(reports) };
+  const final = { ...facts, ...(await factsOf(postgres.url(), reports)) };
   const problems = broken(final, 'in the end');
   screen.say(summaryText(final, problems));
   return { good: problems.length === 0, summary: summaryOf(final) };
@@ -127,6 +128,11 @@ async function stopLeftover(folder: string): Promise<void> {
   if (!existsSync(join(folder, 'data', 'postmaster.pid'))) return;
   const server = await startEmbeddedPostgres({ folder }).catch(() => undefined);
   await server?.stop();
+}
+
+/** What clients and database say they have done. */
+async function factsOf(superuserUrl: string, folder: string): Promise<Pick<Facts, 'reports' | 'orders'>> {
+  return { reports: await readReports(folder), orders: await countOrders(superuserUrl) };
 }
 
 /** Secrets reach the processes by files that only this user may read. */
@@ -141,7 +147,7 @@ async function settings(folder: string, databaseUrl: string): Promise<Record<str
     ROTOR_DATABASE_URL_FILE: databaseUrlFile,
     ROTOR_KEY_FILE: keyFile,
     ROTOR_LISTEN: '127.0.0.1:0',
-    ROTOR_LEASE: '2s',
+    ROTOR_LEASE: '3s',
     ROTOR_SWEEP_INTERVAL: '200ms',
   };
 }

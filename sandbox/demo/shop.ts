@@ -53,10 +53,7 @@ export async function makeShop(superuserUrl: string, folder: string): Promise<Sh
   const { host, port } = server;
   await server.end();
 
-  const url = new URL(superuserUrl);
-  url.pathname = '/shop';
-  const client = new pg.Client({ connectionString: url.href });
-  await client.connect();
+  const client = await connectToShop(superuserUrl);
   await client.query(`
     SET ROLE shop_owner;
     CREATE SCHEMA shop;
@@ -94,4 +91,25 @@ export async function makeShop(superuserUrl: string, folder: string): Promise<Sh
     web: await account('web'),
     jobs: await account('jobs'),
   };
+}
+
+/** How many orders the clients have made, by the database's own account: each of their queries makes one. */
+export async function countOrders(superuserUrl: string): Promise<number> {
+  const client = await connectToShop(superuserUrl);
+  try {
+    const { rows } = await client.query<{ orders: number }>(
+      'SELECT count(*)::integer AS orders FROM shop.orders',
+    );
+    return rows[0]?.orders ?? 0;
+  } finally {
+    await client.end();
+  }
+}
+
+async function connectToShop(superuserUrl: string): Promise<pg.Client> {
+  const url = new URL(superuserUrl);
+  url.pathname = '/shop';
+  const client = new pg.Client({ connectionString: url.href });
+  await client.connect();
+  return client;
 }
