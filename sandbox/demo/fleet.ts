@@ -44,10 +44,10 @@ export async function startFleet({ shop, reports, kubeconfig, log }: FleetOption
   const [pods, services] = await Promise.all([watchKind(api, PODS, cache), watchKind(api, SERVICES, cache)]);
   const short = new Map(APPS.map((app) => [app, shortNames()]));
   const of = (app: App) => pods.list(NAMESPACE).filter(({ metadata }) => metadata.labels?.app === app.name);
-  const until = async (what: string, holds: () => boolean) => {
+  const until = async (what: () => string, holds: () => boolean) => {
     const deadline = systemClock.monotonicMs() + PATIENCE_MS;
     while (!holds()) {
-      if (systemClock.monotonicMs() > deadline) throw new Error(`after ${PATIENCE_MS / 1000} s ${what}`);
+      if (systemClock.monotonicMs() > deadline) throw new Error(`after ${PATIENCE_MS / 1000} s ${what()}`);
       await systemClock.sleep(LOOK_MS);
     }
   };
@@ -61,17 +61,22 @@ export async function startFleet({ shop, reports, kubeconfig, log }: FleetOption
         short.get(app) ?? String,
       ),
     untilSettled: (app) =>
-      until(`the pods of ${app.name} are not all ready: ${fleet.picture(app)}`, () =>
-        isSettled(app, of(app)),
+      until(
+        () => `the pods of ${app.name} are not all ready: ${fleet.picture(app)}`,
+        () => isSettled(app, of(app)),
       ),
     setCurrency: async (currency) => {
       const at = { name: SETTINGS, namespace: NAMESPACE };
       await api.patch(CONFIG_MAPS, at, { data: { CURRENCY: currency } });
     },
     endPods: async () => {
-      for (const { name } of APPS)
-        await api.patch(DEPLOYMENTS, { name, namespace: NAMESPACE }, { spec: { replicas: 0 } });
-      await until('pods are still there', () => pods.list(NAMESPACE).length === 0);
+      // All of them: with --keep, somebody may have stopped in the middle of a rotation, with a twin.
+      for (const { metadata } of (await api.list(DEPLOYMENTS)).items)
+        await api.patch(DEPLOYMENTS, metadata, { spec: { replicas: 0 } });
+      await until(
+        () => 'pods are still there',
+        () => pods.list(NAMESPACE).length === 0,
+      );
     },
     stop: () => ending.abort(),
   };

@@ -12,7 +12,7 @@ import { startFleet } from './fleet.ts';
 import type { Household } from './household.ts';
 import { manifestsFor } from './manifests.ts';
 import { assertOnlyOne, takePlace } from './only-one.ts';
-import { startRotor } from './processes.ts';
+import { type Child, startRotor } from './processes.ts';
 import { readReports, totalsOf } from './reports.ts';
 import type { Screen } from './screen.ts';
 import { countOrders, makeShop } from './shop.ts';
@@ -64,11 +64,15 @@ export async function perform(play: Play) {
   const kubeconfig = join(folder, 'kubeconfig');
   await writeFile(kubeconfig, sandbox.kubeconfig, { mode: 0o600 });
   const env = { ...(await settings(folder, postgres.url())), KUBECONFIG: kubeconfig };
-  const rotor = (command: string) =>
-    household.add(
+  const rotors: Child[] = [];
+  const rotor = async (command: string) => {
+    const child = await household.add(
       () => startRotor(command, folder, env),
       (it) => it.stop(),
     );
+    rotors.push(child);
+    return child;
+  };
   const [orchestrator, first, second, fleet] = await Promise.all([
     rotor('orchestrator'),
     rotor('worker'),
@@ -115,7 +119,8 @@ Pods, each by a sign: ● ready, ○ not ready, ◌ ending; v1, v2 ... is the ve
     play.stays = true;
     await play.interrupted;
   }
-  // Only a pod that has ended in order has said its last number.
+  // Nobody moves pods any more. Only one that has ended in order has said its last number.
+  await Promise.all(rotors.map((each) => each.stop()));
   await fleet.endPods();
   const final = { ...facts, ...(await factsOf(postgres.url(), reports)) };
   const problems = broken(final, 'in the end');
