@@ -8,7 +8,7 @@ import type { Pod } from '../controllers/client/wire.ts';
 import { isActive, isReady } from '../controllers/pod-facts.ts';
 import { pictureOf, shortNames, versionOf } from './picture.ts';
 import type { Shop } from './shop.ts';
-import { APPS, type App, NAMESPACE, SETTINGS, workloadsFor } from './workloads.ts';
+import { APPS, type App, NAMESPACE, SETTINGS, WEB, workloadsFor } from './workloads.ts';
 
 /** The shop's pods in the cluster, as somebody with kubectl sees and handles them. */
 export interface Fleet {
@@ -16,8 +16,8 @@ export interface Fleet {
   picture(app: App): string;
   /** Resolves when an application has exactly the pods it should have, all ready and of one version. */
   untilSettled(app: App): Promise<void>;
-  /** Sets the currency that pods of `web` start with. Those that run don't notice. */
-  setCurrency(currency: string): Promise<void>;
+  /** What new pods of `web` start with, and how long they may take to become ready. Those that run don't notice. */
+  setWeb(currency: string, deadlineSeconds: number): Promise<void>;
   /** Ends all pods in order, so that what they counted is final. */
   endPods(): Promise<void>;
   stop(): void;
@@ -44,9 +44,9 @@ export async function startFleet({ shop, reports, kubeconfig, log }: FleetOption
   const [pods, services] = await Promise.all([watchKind(api, PODS, cache), watchKind(api, SERVICES, cache)]);
   const short = new Map(APPS.map((app) => [app, shortNames()]));
   const of = (app: App) => pods.list(NAMESPACE).filter(({ metadata }) => metadata.labels?.app === app.name);
-  const until = async (what: () => string, holds: () => boolean) => {
+  const until = async (what: () => string, holds: () => boolean | Promise<boolean>) => {
     const deadline = systemClock.monotonicMs() + PATIENCE_MS;
-    while (!holds()) {
+    while (!(await holds())) {
       if (systemClock.monotonicMs() > deadline) throw new Error(`after ${PATIENCE_MS / 1000} s ${what()}`);
       await systemClock.sleep(LOOK_MS);
     }
@@ -65,9 +65,19 @@ export async function startFleet({ shop, reports, kubeconfig, log }: FleetOption
         () => `the pods of ${app.name} are not all ready: ${fleet.picture(app)}`,
         () => isSettled(app, of(app)),
       ),
-    setCurrency: async (currency) => {
-      const at = { name: SETTINGS, namespace: NAMESPACE };
-      await api.patch(CONFIG_MAPS, at, { data: { CURRENCY: currency } });
+    setWeb: async (currency, progressDeadlineSeconds) => {
+      await api.patch(CONFIG_MAPS, within(SETTINGS), { data: { CURRENCY: currency } });
+      const { metadata } = await api.patch(DEPLOYMENTS, within(WEB.name), {
+        spec: { progressDeadlineSeconds },
+      });
+      // A rotation waits for nobody: a Deployment that its controller hasn't looked at yet isn't healthy.
+      await until(
+        () => 'the Deployment of web is not looked at',
+        async () => {
+          const { status } = await api.get(DEPLOYMENTS, within(WEB.name));
+          return (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0);
+        },
+      );
     },
     endPods: async () => {
       // All of them: with --keep, somebody may have stopped in the middle of a rotation, with a twin.
@@ -83,6 +93,10 @@ export async function startFleet({ shop, reports, kubeconfig, log }: FleetOption
   for (const create of workloadsFor(shop, reports)) await create(api);
   for (const app of APPS) await fleet.untilSettled(app);
   return fleet;
+}
+
+function within(name: string) {
+  return { name, namespace: NAMESPACE };
 }
 
 function isSettled(app: App, pods: readonly Pod[]): boolean {

@@ -35,7 +35,14 @@ const interrupted = new Promise<void>((done) => {
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 const play: Play = { screen, household, folder: resolve('.rotor', 'demo'), keep: options.keep, interrupted };
-const outcome = await Promise.race([interruptedEarly(), attempt()]);
+// Not even a bug may leave pods and servers running.
+const crashed = new Promise<'failed'>((done) => {
+  process.on('uncaughtException', (error) => {
+    complain(error);
+    done('failed');
+  });
+});
+const outcome = await Promise.race([interruptedEarly(), crashed, attempt()]);
 screen.done();
 if (outcome === 'interrupted') screen.say('\nInterrupted: stopping everything ...');
 for (const { message } of await household.end()) process.stderr.write(`while stopping: ${message}\n`);
@@ -55,12 +62,14 @@ async function attempt() {
   } catch (error) {
     // What is being stopped complains: that is no news.
     if (interruption.signal.aborted && !play.stays) return 'interrupted';
-    screen.done();
-    process.stderr.write(
-      `the demo failed: ${(error as Error).message}\n  next: look at the logs in ${play.folder}\n`,
-    );
+    complain(error as Error);
     return 'failed';
   }
+}
+
+function complain({ message }: Error): void {
+  screen.done();
+  process.stderr.write(`the demo failed: ${message}\n  next: look at the logs in ${play.folder}\n`);
 }
 
 function readOptions() {

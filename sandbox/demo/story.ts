@@ -6,11 +6,13 @@ import type { Fleet } from './fleet.ts';
 import type { Child } from './processes.ts';
 import type { Screen } from './screen.ts';
 import { type Chapter, rolloutOf } from './summary.ts';
-import { type App, CURRENCY, JOBS, WEB } from './workloads.ts';
+import { type App, CURRENCY, DEADLINE_SECONDS, JOBS, WEB } from './workloads.ts';
 
 const ENDED = ['done', 'rolled-back', 'needs-human'];
 /** What was on its way when a worker was stopped has arrived after that long. */
 const STILL_MS = 100;
+/** `progressDeadlineSeconds` where everybody waits for it to pass. */
+const SHORT_DEADLINE_SECONDS = 6;
 
 export interface Actors {
   readonly api: ApiClient;
@@ -64,17 +66,19 @@ export async function onDemand(actors: Actors): Promise<Chapter> {
 /** Somebody has made a mistake that only new pods notice: the twin never becomes ready, and the rotation goes back. */
 export async function failingRollout(actors: Actors): Promise<Chapter> {
   const { screen, fleet } = actors;
-  screen.say('\n3. A rollout that fails: with a mistake in a ConfigMap, no new pod of web becomes ready');
-  await fleet.setCurrency('EURO');
+  screen.say(
+    `\n3. A rollout that fails: with a mistake in a ConfigMap, no new pod of web becomes ready (it has ${SHORT_DEADLINE_SECONDS} s)`,
+  );
+  await fleet.setWeb('EURO', SHORT_DEADLINE_SECONDS);
   const chapter = await followed(actors, await begin(actors, WEB));
-  await fleet.setCurrency(CURRENCY);
+  await fleet.setWeb(CURRENCY, DEADLINE_SECONDS);
   const since = chapter.after.map(({ metadata, status }) => `${metadata.name} since ${status?.startTime}`);
   const touched = rolloutOf(chapter).untouched ? 'blue was never touched' : 'BLUE WAS TOUCHED';
   screen.say(`   ${touched}: ${since.join(', ')}`);
   return chapter;
 }
 
-/** The worker is killed with SIGKILL when half of the pods have moved; another one goes on. */
+/** The worker is killed with SIGKILL while it moves the pods; another one goes on. */
 export async function killedWorker(actors: Actors, replace: () => Promise<unknown>): Promise<Chapter> {
   const { screen, workers, fleet } = actors;
   screen.say('\n4. A worker killed by kill -9 in the middle of a rotation of jobs');
