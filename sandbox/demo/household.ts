@@ -1,3 +1,8 @@
+import { systemClock } from '../../core/clock.ts';
+
+/** Whoever hasn't stopped by then keeps nobody else waiting. */
+const PATIENCE_MS = 30_000;
+
 /** What has been started, to be stopped in reverse order: also what was still starting when the end came. */
 export class Household {
   readonly #stops: (() => Promise<unknown>)[] = [];
@@ -25,9 +30,19 @@ export class Household {
     this.#ended = true;
     const errors: Error[] = [];
     for (const stop of this.#stops.splice(0).reverse())
-      await stop().catch((error: unknown) => {
+      await withinPatience(stop()).catch((error: unknown) => {
         errors.push(error instanceof Error ? error : new Error(String(error)));
       });
     return errors;
   }
+}
+
+async function withinPatience(stopping: Promise<unknown>): Promise<void> {
+  const patience = new AbortController();
+  const late = systemClock.sleep(PATIENCE_MS, patience.signal).then(() => {
+    throw new Error(`something did not stop within ${PATIENCE_MS / 1000} s`);
+  });
+  // Aborted, it rejects too, which then is no news.
+  late.catch(() => undefined);
+  await Promise.race([stopping, late]).finally(() => patience.abort());
 }
