@@ -1,7 +1,7 @@
 // Runs a command of this project with its own Node and dependencies, installing both when they are missing
 // or package-lock.json changed. Plain JavaScript: it must run on whatever Node the machine has (20 or newer).
 //   node scripts/with-deps.mjs <file.ts | bin> [arguments]
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
@@ -40,4 +40,15 @@ const [target, ...rest] = process.argv.slice(2);
 const node = join(modules, '.bin', 'node');
 const path = join(modules, '.bin') + delimiter + process.env.PATH;
 const script = target.endsWith('.ts') ? join(root, target) : join(modules, ...target.split('/'));
-process.exit(run(node, [script, ...rest], { env: { ...process.env, PATH: path } }));
+const child = spawn(node, [script, ...rest], { stdio: 'inherit', env: { ...process.env, PATH: path } });
+// Ctrl-C reaches the command by itself, since it has the same terminal; whoever ends this process means the command.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => child.kill('SIGTERM'));
+child.once('error', (error) => {
+  throw error;
+});
+child.once('exit', (status, signal) => {
+  if (!signal) process.exit(status ?? 1);
+  process.removeAllListeners();
+  process.kill(process.pid, signal);
+});

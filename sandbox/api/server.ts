@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { stringify } from 'yaml';
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { cryptoRandom, type Random } from '../../core/random.ts';
@@ -84,6 +84,12 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Sa
   });
   // Watches are silent for as long as nothing changes.
   server.requestTimeout = 0;
+  // Those in their TLS handshake are none that the server knows of yet, and would keep it from closing.
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port ?? 0, '127.0.0.1', resolve);
@@ -114,6 +120,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Sa
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        for (const socket of sockets) socket.destroy();
       }),
   };
 }

@@ -1,107 +1,101 @@
 /**
- * An application as one finds it: reads the delivered credential from a file, queries all the time, takes a new
- * credential when told to reload, drains the old connections. Knows nothing of Rotor.
- *   node client.ts <name> <credential file>
- * Prints its port. POST /reload, GET /health, GET /stats; POST /break and /mend make it fail its health check with
- * any credential but the one it holds now, as an application with a bug in its reload would.
+ * An application as one finds it in a pod: takes its credential once, when it starts, from a mounted Secret (DB_FOLDER) or
+ * from the environment (DB_host, DB_username ...), and queries all the time. Knows nothing of Rotor. Told to end, it
+ * finishes what is in flight.
+ *
+ * What it counts outlives it: a report lies in the folder REPORTS before its first query, is written again at every failure,
+ * and once more, as `ended`, when it has ended in order.
  */
-import { readFile } from 'node:fs/promises';
+import { readFileSync, realpathSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
+import type { Report } from './reports.ts';
 
-const [name = 'client', file = ''] = process.argv.slice(2);
-const LANES = 3;
+const LANES = 2;
+const PAUSE_MS = 30;
+const REPORT_MS = 250;
+const { POD = 'pod', APP = '', REPORTS = '.', CURRENCY = 'EUR', DB_FOLDER } = process.env;
 
-interface Generation {
-  readonly pool: pg.Pool;
-  readonly versionId: string;
-  readonly user: string;
-  inFlight: number;
-}
+let stopping = false;
+process.on('SIGTERM', () => {
+  stopping = true;
+});
 
-const stats = { queries: 0, failures: 0, reloads: 0, lastFailure: '' };
-let current = await open();
-let brokenExcept: string | undefined;
+const credential = readCredential();
+let report: Report = {
+  pod: POD,
+  app: APP,
+  user: credential('username'),
+  version: credential('versionId'),
+  queries: 0,
+  failures: 0,
+  ended: false,
+};
+write(report);
+const reporting = setInterval(() => write(report), REPORT_MS);
+// A node that was killed ends nobody any more.
+const parent = process.ppid;
+setInterval(() => process.ppid === parent || process.exit(1), REPORT_MS).unref();
 
-async function open(): Promise<Generation> {
-  const delivered = JSON.parse(await readFile(file, 'utf8')) as Record<string, string>;
-  const pool = new pg.Pool({
-    host: delivered.host,
-    port: Number(delivered.port),
-    database: delivered.dbname,
-    user: delivered.username,
-    password: delivered.password,
-    max: LANES,
-    application_name: name,
-  });
-  pool.on('error', (error) => failed(error));
-  await pool.query('SELECT 1');
-  return { pool, versionId: delivered.versionId ?? '', user: delivered.username ?? '', inFlight: 0 };
+const pool = new pg.Pool({
+  host: credential('host'),
+  port: Number(credential('port')),
+  database: credential('dbname'),
+  user: credential('username'),
+  password: credential('password'),
+  max: LANES,
+  application_name: POD,
+});
+pool.on('error', failed);
+
+const server = createServer((_, response) => {
+  // A shop that doesn't know its currency serves nobody.
+  const ready = report.queries > 0 && CURRENCY === 'EUR' && !stopping;
+  response.writeHead(ready ? 200 : 503, { 'content-type': 'text/plain' }).end(report.version);
+});
+server.listen(Number(process.env.ROTOR_SANDBOX_PORT_HTTP ?? 8080), process.env.POD_IP);
+
+await Promise.all(Array.from({ length: LANES }, (_, number) => lane(number)));
+await pool.end();
+clearInterval(reporting);
+write({ ...report, ended: true });
+process.exit(0);
+
+async function lane(number: number): Promise<void> {
+  while (!stopping) {
+    try {
+      await pool.query(
+        'INSERT INTO shop.orders (client, amount) VALUES ($1, $2) RETURNING id, (SELECT count(*) FROM shop.products)',
+        [POD, number],
+      );
+      report = { ...report, queries: report.queries + 1 };
+    } catch (error) {
+      failed(error as Error);
+    }
+    await pause(PAUSE_MS);
+  }
 }
 
 function failed(error: Error): void {
-  stats.failures += 1;
-  stats.lastFailure = error.message;
+  report = { ...report, failures: report.failures + 1, lastFailure: error.message };
+  write(report);
 }
 
-async function reload(): Promise<void> {
-  const next = await open();
-  const old = current;
-  current = next;
-  stats.reloads += 1;
-  while (old.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 5));
-  await old.pool.end();
+/** A reader sees the report of before or this one, never a part. */
+function write(content: Report): void {
+  const file = join(REPORTS, `${POD}.${process.pid}.json`);
+  writeFileSync(`${file}.new`, JSON.stringify(content));
+  renameSync(`${file}.new`, file);
 }
 
-async function lane(number: number): Promise<never> {
-  for (;;) {
-    const used = current;
-    used.inFlight += 1;
-    try {
-      await used.pool.query(
-        'INSERT INTO shop.orders (client, amount) VALUES ($1, $2) RETURNING id, (SELECT count(*) FROM shop.products)',
-        [name, number],
-      );
-      stats.queries += 1;
-    } catch (error) {
-      failed(error as Error);
-    } finally {
-      used.inFlight -= 1;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 4));
-  }
+/** All keys of one version: a mounted Secret changes as a whole, behind one link. */
+function readCredential(): (key: string) => string {
+  const environment = process.env;
+  if (DB_FOLDER === undefined) return (key) => environment[`DB_${key}`] ?? '';
+  const folder = realpathSync(join(DB_FOLDER, '..data'));
+  const keys = ['host', 'port', 'dbname', 'username', 'password', 'versionId'];
+  const values = new Map(keys.map((key) => [key, readFileSync(join(folder, key), 'utf8')]));
+  return (key) => values.get(key) ?? '';
 }
-for (let number = 0; number < LANES; number += 1) void lane(number);
-
-const server = createServer((request, response) => {
-  const answer = (status: number, body: object) => {
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-  };
-  const handle = async () => {
-    switch (`${request.method} ${request.url}`) {
-      case 'POST /reload':
-        await reload();
-        return answer(200, { version: current.versionId });
-      case 'GET /health': {
-        const healthy = brokenExcept === undefined || brokenExcept === current.versionId;
-        return answer(healthy ? 200 : 503, { version: current.versionId });
-      }
-      case 'GET /stats':
-        return answer(200, { name, ...stats, user: current.user, version: current.versionId });
-      case 'POST /break':
-        brokenExcept = current.versionId;
-        return answer(200, {});
-      case 'POST /mend':
-        brokenExcept = undefined;
-        return answer(200, {});
-      default:
-        return answer(404, {});
-    }
-  };
-  handle().catch((error: Error) => answer(500, { error: error.message }));
-});
-server.listen(0, '127.0.0.1', () => {
-  const address = server.address();
-  process.stdout.write(`${typeof address === 'object' ? address?.port : ''}\n`);
-});
-process.on('disconnect', () => process.exit(0));

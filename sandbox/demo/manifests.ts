@@ -1,51 +1,48 @@
 import { stringify } from 'yaml';
 import type { Shop } from './shop.ts';
+import { type App, JOBS, NAMESPACE, WEB } from './workloads.ts';
 
-export const POLICY = 'shop-db';
-
-/** What somebody would write for this shop: where the database is, who uses the credential, when to rotate. */
-export function manifestsFor(shop: Shop, clients: readonly { name: string; url: string }[]): string {
-  const apiVersion = 'rotor.dev/v1alpha1';
+/** What somebody would write for this shop: where the database is, who uses which credential, when to rotate. */
+export function manifestsFor(shop: Shop): string {
+  const provider = {
+    apiVersion: 'rotor.dev/v1alpha1',
+    kind: 'Provider',
+    metadata: { name: 'shop' },
+    spec: {
+      postgres: {
+        hosts: [{ host: shop.host, port: shop.port }],
+        database: shop.database,
+        admin: { username: 'shop_rotor', passwordFrom: { file: shop.adminFile } },
+      },
+    },
+  };
   return [
-    {
-      apiVersion,
-      kind: 'Provider',
-      metadata: { name: 'shop' },
-      spec: {
-        postgres: {
-          hosts: [{ host: shop.host, port: shop.port }],
-          database: shop.database,
-          admin: { username: 'shop_rotor', passwordFrom: { file: shop.adminFile } },
-        },
-      },
-    },
-    {
-      apiVersion,
-      kind: 'RotationPolicy',
-      metadata: { name: POLICY },
-      spec: {
-        provider: 'shop',
-        credential: {
-          postgres: { mode: 'alternating-users', roles: ['shop_blue', 'shop_green'], owner: 'shop_owner' },
-        },
-        initialFrom: { file: shop.initialFile },
-        store: { path: 'shop/db' },
-        deliver: [{ file: { path: shop.deliveredFile, format: 'json' } }],
-        consumers: clients.map(({ name, url }) => ({
-          name,
-          reload: {
-            via: { http: { url: `${url}/reload`, method: 'POST' } },
-            health: { http: { url: `${url}/health`, versionPointer: '/version' } },
-            healthTimeout: '2s',
-            healthInterval: '100ms',
-            stableFor: 3,
-          },
-        })),
-        schedule: { cron: '*/5 * * * * *' },
-        settle: { grace: '500ms', timeout: '20s' },
-      },
-    },
+    provider,
+    policyFor(shop, WEB, { blueGreen: { deployment: 'web', service: 'web' } }),
+    policyFor(shop, JOBS, { rolling: { deployment: 'jobs' } }, { schedule: { cron: '*/5 * * * * *' } }),
   ]
     .map((manifest) => stringify(manifest))
     .join('---\n');
+}
+
+function policyFor(shop: Shop, { name, secret }: App, rollout: Record<string, object>, more = {}): object {
+  const { roles, initialFile } = shop[name];
+  const within = { namespace: NAMESPACE, secretName: secret };
+  const moved = Object.entries(rollout).map(([kind, spec]) => [kind, { ...spec, ...within }]);
+  return {
+    apiVersion: 'rotor.dev/v1alpha1',
+    kind: 'RotationPolicy',
+    metadata: { name: secret },
+    spec: {
+      provider: 'shop',
+      credential: { postgres: { mode: 'alternating-users', roles, owner: 'shop_owner' } },
+      initialFrom: { file: initialFile },
+      store: { path: `shop/${secret}` },
+      // The Secret was there before Rotor: taken over, because its owner says so.
+      deliver: [{ secret: { name: secret, namespaces: [NAMESPACE], adopt: true } }],
+      consumers: [{ name, ...Object.fromEntries(moved) }],
+      settle: { grace: '1s', timeout: '30s' },
+      ...more,
+    },
+  };
 }

@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { systemClock } from '../../core/clock.ts';
 
 const ROTOR = fileURLToPath(new URL('../../orchestrator/cli/main.ts', import.meta.url));
-const CLIENT = fileURLToPath(new URL('client.ts', import.meta.url));
+/** Whoever hasn't ended by then is killed. */
+const PATIENCE_MS = 10_000;
 
 export interface Child {
   readonly pid: number;
@@ -16,28 +18,20 @@ export interface Child {
   stop(): Promise<void>;
 }
 
-/** Starts `rotor <command>` with the demo's settings; its log goes to a file. */
-export function startRotor(
+/**
+ * Starts `rotor <command>` with the demo's settings; its log goes to a file. The channel makes it end with this process,
+ * however that ends; Ctrl-C in a terminal reaches this process only.
+ */
+export async function startRotor(
   command: string,
   folder: string,
   env: Readonly<Record<string, string>>,
 ): Promise<Child> {
-  return start([ROTOR, command], join(folder, `${command}.log`), env);
-}
-
-export function startClient(name: string, credentialFile: string, folder: string): Promise<Child> {
-  return start([CLIENT, name, credentialFile], join(folder, `${name}.log`), {});
-}
-
-/** The channel makes children end with this process, however it ends. */
-async function start(
-  args: readonly string[],
-  log: string,
-  env: Readonly<Record<string, string>>,
-): Promise<Child> {
-  const child: ChildProcess = spawn(process.execPath, args, {
+  const log = join(folder, `${command}.log`);
+  const child: ChildProcess = spawn(process.execPath, [ROTOR, command], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    detached: true,
   });
   let output = '';
   child.stderr?.on('data', (bytes) => {
@@ -49,17 +43,25 @@ async function start(
       output += text;
       if (output.includes('\n')) resolve(output.split('\n')[0] ?? '');
     });
-    child.once('exit', () => reject(new Error(`${args.join(' ')} ended before it was ready; see ${log}`)));
+    child.once('exit', () => reject(new Error(`rotor ${command} ended before it was ready; see ${log}`)));
   });
+  const kill = (signal: NodeJS.Signals) => {
+    child.kill(signal);
+  };
   return {
     pid: child.pid ?? 0,
     firstLine,
-    kill: (signal) => {
-      child.kill(signal);
-    },
+    kill,
     stop: async () => {
-      child.kill('SIGTERM');
+      const patience = new AbortController();
+      kill('SIGTERM');
+      kill('SIGCONT');
+      systemClock.sleep(PATIENCE_MS, patience.signal).then(
+        () => kill('SIGKILL'),
+        () => undefined,
+      );
       await exited;
+      patience.abort();
     },
   };
 }

@@ -66,7 +66,8 @@ export class PodFolder {
   }
 
   async remove(): Promise<void> {
-    await rm(this.path, { recursive: true, force: true });
+    // A killed process of the pod may still be writing its last file.
+    await rm(this.path, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   }
 
   #volumeFolder({ metadata }: Pod, volume: Volume): string {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { foreignCode } from '../../core/errors.ts';
 import { type Api, reasonOf, statusOf } from '../controllers/client/api.ts';
 import { PODS } from '../controllers/client/kinds.ts';
 import type { Pod, PodStatus } from '../controllers/client/wire.ts';
@@ -36,6 +37,7 @@ export class PodRunner {
   #ending: Promise<void> | undefined;
   #changed = Promise.withResolvers<void>();
   #started: Promise<void>;
+  #refreshed: Promise<void> = Promise.resolve();
 
   constructor(pod: Pod, context: PodContext) {
     this.#pod = pod;
@@ -66,10 +68,15 @@ export class PodRunner {
   }
 
   /** Something the pod reads has changed. */
-  async configurationChanged(): Promise<void> {
-    const { settings } = this.#context;
+  configurationChanged(): void {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
+    // One after the other: two writers of one volume, or one beside the removal of the files, would trip each other up.
+    this.#refreshed = this.#refreshed.then(() => this.#refresh());
+  }
+
+  async #refresh(): Promise<void> {
+    const { settings } = this.#context;
     await this.#started;
     if (this.#ending) return;
     try {
@@ -99,12 +106,18 @@ export class PodRunner {
     this.#changed.resolve();
     await this.#started;
     await Promise.all(this.#all().map((container) => container.terminate(graceSeconds * 1000)));
+    await this.#refreshed;
     releasePorts(this.#ports);
     if (!remove) return silent;
     this.#writer.mark();
     await this.#writer.close();
-    await this.#folder.remove();
     const { metadata } = this.#pod;
+    await this.#folder.remove().catch((error: unknown) => {
+      settings.log.warn(
+        { pod: metadata.name, code: foreignCode(error) },
+        'files of an ended pod stay behind',
+      );
+    });
     await api.delete(PODS, metadata, { gracePeriodSeconds: 0, uid: metadata.uid }).catch((error: unknown) => {
       if (statusOf(error) !== 404 && statusOf(error) !== 409)
         settings.log.warn({ pod: metadata.name, reason: reasonOf(error) }, 'ended pod could not be removed');

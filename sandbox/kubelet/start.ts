@@ -79,7 +79,7 @@ export async function startKubelet(kubeConfig: KubeConfig, options: KubeletOptio
   );
   const refresh = (kind: 'secret' | 'configMap', namespace: string, name: string) => {
     for (const pod of pods.list(namespace))
-      if (refersTo(pod.spec, kind, name)) void runners.get(pod.metadata.uid)?.configurationChanged();
+      if (refersTo(pod.spec, kind, name)) runners.get(pod.metadata.uid)?.configurationChanged();
   };
   const onConfiguration = (kind: 'secret' | 'configMap') => (object: { metadata: Pod['metadata'] }) => {
     const { namespace, name } = object.metadata;

@@ -44,11 +44,11 @@ export async function compareRotation(
     rotator: {
       kind: 'postgres',
       provider,
-      credential: { mode: 'alternating-users', roles: ['shop_blue', 'shop_green'], owner: 'shop_owner' },
+      credential: { mode: 'alternating-users', roles: shop.web.roles, owner: 'shop_owner' },
     },
     store: { kind: 'local', spec: { path: join(folder, 'store') }, path: 'shop/db' },
-    initialFrom: { file: shop.initialFile },
-    deliver: [{ kind: 'file', spec: { path: shop.deliveredFile, format: 'json' } }],
+    initialFrom: { file: shop.web.initialFile },
+    deliver: [{ kind: 'file', spec: { path: join(folder, 'credential.json'), format: 'json' } }],
     consumers: [],
     settle: { graceMs: 0, evidence: 'sessions', timeoutMs: 60_000, onTimeout: 'roll-back' },
   };

@@ -1,6 +1,7 @@
-import { readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { PODS } from '../../sandbox/controllers/client/kinds.ts';
 import type { TestCluster } from './cluster.ts';
 import { createPod, untilReady } from './pod-promises.ts';
 import { putSecret, scriptContainer } from './workloads.ts';
@@ -35,6 +36,24 @@ export function volumePromises(the: () => TestCluster): void {
     expect(await read('etc/login/username')).toBe('b');
     expect(await readlink(join(root, 'etc/login/..data'))).not.toBe(data);
     expect(await read('etc/frozen')).toBe('first');
+  });
+
+  it('ends a pod whose Secret changes in that very moment, and leaves nothing of it', async () => {
+    // So many keys that writing them takes longer than ending a process.
+    const keys = Array.from({ length: 400 }, (_, index) => `key-${index}`);
+    const put = (value: string) =>
+      putSecret(the(), 'many', Object.fromEntries(keys.map((key) => [key, value])));
+    await put('first');
+    const { metadata } = await createPod(the(), 'ends', {
+      volumes: [{ name: 'many', secret: { secretName: 'many' } }],
+      containers: [scriptContainer(FOREVER, { volumeMounts: [{ name: 'many', mountPath: '/etc/many' }] })],
+    });
+    await untilReady(the(), 'ends');
+    await put('second');
+    const { api, folder, pods, until } = the();
+    await api.delete(PODS, metadata, { gracePeriodSeconds: 1 });
+    await until('the pod to be gone', () => !pods.get(metadata.namespace, metadata.name) || undefined);
+    expect(await readdir(join(folder, 'pods'))).not.toContain(metadata.uid);
   });
 
   it('gives containers exactly the environment that their spec asks for', async () => {
