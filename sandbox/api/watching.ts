@@ -86,18 +86,16 @@ export function startWatch(
   });
   const ticking = bookmarks ? setInterval(() => bookmark(), settings.bookmarkEveryMs) : undefined;
   const seconds = Number(query.get('timeoutSeconds') ?? 0);
-  const ending = setTimeout(
-    () => {
-      if (bookmarks) bookmark();
-      response.end();
-    },
-    (seconds > 0 ? seconds : 3600) * 1000,
-  );
+  const lastsMs = (seconds > 0 ? seconds : 3600) * 1000;
+  const ending = setTimeout(() => response.end(), lastsMs);
+  // Two seconds before its time is over, as the watch cache does.
+  const lastBookmark = bookmarks ? setTimeout(() => bookmark(), Math.max(0, lastsMs - 2000)) : undefined;
   response.on('close', () => {
     settings.open.delete(response);
     stopListening();
     clearInterval(ticking);
     clearTimeout(ending);
+    clearTimeout(lastBookmark);
   });
 }
 

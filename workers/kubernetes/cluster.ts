@@ -8,6 +8,7 @@ import type {
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
 import { type Asked, clusterError } from './cluster-errors.ts';
+import { type Collections, collectionsOf } from './collections.ts';
 
 /** Our name in `managedFields`: what Rotor has set is told from what others have. */
 export const FIELD_MANAGER = 'rotor';
@@ -39,6 +40,8 @@ const REQUEST_MS = 10_000;
 export class Cluster {
   /** Context of the kubeconfig. */
   readonly name: string;
+  /** Whole collections as they travel, for informers. */
+  readonly collections: Collections;
   readonly #api: KubernetesObjectApi;
   readonly #configurationWith: (signal: AbortSignal) => Configuration;
 
@@ -46,8 +49,10 @@ export class Cluster {
     name: string,
     api: KubernetesObjectApi,
     configurationWith: (signal: AbortSignal) => Configuration,
+    collections: Collections,
   ) {
     this.name = name;
+    this.collections = collections;
     this.#api = api;
     this.#configurationWith = configurationWith;
   }
@@ -276,5 +281,5 @@ async function openCluster(
         : {}),
     });
   const api = new client.KubernetesObjectApi(configurationWith());
-  return new Cluster(config.getCurrentContext(), api, configurationWith);
+  return new Cluster(config.getCurrentContext(), api, configurationWith, collectionsOf(config, client));
 }
