@@ -11,6 +11,7 @@ import { createToken, findToken } from '../../ledger/tokens.ts';
 import { openQueue } from '../../workers/queue/queue.ts';
 import { createApi } from '../api/api.ts';
 import { type Served, serveApi } from '../api/serve.ts';
+import { startReconciler } from '../cluster/reconciler.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
 import { sealAndAnchor } from '../operations/audit.ts';
 import { dueOf } from '../operations/due.ts';
@@ -63,6 +64,14 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
       createRotationOf(orchestrator, transaction, policy as Policy<PolicySpec>, 'schedule', 'scheduler'),
     wake: orchestrator.wake,
   });
+  const reconciler =
+    config.watchNamespaces &&
+    (await startReconciler({
+      orchestrator,
+      clusters: foundation.clusters,
+      namespaces: config.watchNamespaces,
+      lookMs: config.sweepIntervalMs,
+    }));
   const chores = [
     every(SEAL_MS, () => sealAndAnchor(ledger, anchorFile)),
     every(AGE_MS, async () => credentialAge().record(await oldestCredentialSeconds(ledger))),
@@ -80,6 +89,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     tokenFile,
     close: async () => {
       for (const chore of chores) clearInterval(chore);
+      await reconciler?.stop();
       await scheduler.stop();
       await served.close();
       await sealAndAnchor(ledger, anchorFile).catch(() => undefined);

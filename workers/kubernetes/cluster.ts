@@ -114,6 +114,30 @@ export class Cluster {
     );
   }
 
+  /**
+   * Server-side apply of an object's `status` through its subresource, under our field manager. With
+   * `metadata.resourceVersion` as for {@link apply}.
+   */
+  async applyStatus(call: Call, object: ClusterObject): Promise<ClusterObject> {
+    return this.#ask(call, 'patch', refOf(object), (options) =>
+      this.#api.patch<ClusterObject>(
+        object,
+        undefined,
+        undefined,
+        FIELD_MANAGER,
+        true,
+        'application/apply-patch+yaml' as PatchStrategy,
+        {
+          ...options,
+          baseServer: {
+            makeRequestContext: (path, method) =>
+              options.baseServer.makeRequestContext(`${path}/status`, method),
+          },
+        },
+      ),
+    );
+  }
+
   /** Strategic merge patch: `patch` holds only what changes. Not for custom resources. */
   async patch(call: Call, ref: ObjectRef, patch: Patch): Promise<ClusterObject> {
     return this.#patch(call, ref, patch, 'application/strategic-merge-patch+json' as PatchStrategy);
