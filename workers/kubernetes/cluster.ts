@@ -119,7 +119,7 @@ export class Cluster {
    * `metadata.resourceVersion` as for {@link apply}.
    */
   async applyStatus(call: Call, object: ClusterObject): Promise<ClusterObject> {
-    return this.#ask(call, 'patch', refOf(object), (options) =>
+    return this.#ask(call, 'patch', { ...refOf(object), subresource: 'status' }, (options) =>
       this.#api.patch<ClusterObject>(
         object,
         undefined,
@@ -193,7 +193,7 @@ export class Cluster {
   async #ask<T>(
     call: Call,
     verb: Asked['verb'],
-    ref: ObjectRef,
+    ref: ObjectRef & Pick<Asked, 'subresource'>,
     request: (options: Configuration) => Promise<T>,
   ): Promise<T> {
     const asked: Asked = { verb, ...ref, cluster: this.name };
