@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createLog } from '../core/log.ts';
 import { startSandbox } from './cluster.ts';
+import { installDefinitions } from './definitions.ts';
 
 const { values } = parseArgs({
   options: {
@@ -28,6 +29,7 @@ Everything is in memory and gone when it ends (Ctrl-C).
 const folder = await mkdtemp(join(tmpdir(), 'rotor-sandbox-'));
 const log = createLog('sandbox', { level: values['log-level'] });
 const sandbox = await startSandbox({ folder, log, api: { port: Number(values.port) } });
+await installDefinitions(sandbox.kubeconfig);
 const file = resolve(values.kubeconfig);
 await writeFile(file, sandbox.kubeconfig, { mode: 0o600 });
 process.stdout.write(

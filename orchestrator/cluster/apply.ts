@@ -66,19 +66,18 @@ export async function applyAll(
   readables: readonly Readable[],
 ): Promise<ReadonlyMap<string, Reading>> {
   try {
-    await applyTogether(orchestrator, readables);
-    return new Map();
+    return await applyTogether(orchestrator, readables);
   } catch (thrown) {
     if (asRotorError(thrown, 'applying').code === 'ledger.unavailable') throw thrown;
   }
   const refused = new Map<string, Reading>();
   for (const readable of readables) {
+    const key = keyOf(readable.resource);
     try {
-      await applyTogether(orchestrator, [readable]);
+      for (const [each, reading] of await applyTogether(orchestrator, [readable])) refused.set(each, reading);
     } catch (thrown) {
       const error = asRotorError(thrown, 'applying');
       if (error.code === 'ledger.unavailable') throw error;
-      const key = keyOf(readable.resource);
       orchestrator.log.warn({ err: error, object: key }, 'the ledger does not take it');
       refused.set(key, { accepted: false, reason: 'NotApplied', problems: [error.message] });
     }
@@ -86,9 +85,23 @@ export async function applyAll(
   return refused;
 }
 
-/** Those of which a replica that is ahead of this one applied a newer generation meanwhile are left out. */
-async function applyTogether(orchestrator: Orchestrator, readables: readonly Readable[]): Promise<void> {
-  if (readables.length === 0) return;
+/**
+ * A cluster restored from a backup, for one, counts generations that were counted before. (A replica that merely lags
+ * behind comes here too, but its status is refused, since it is of an older version of the object.)
+ */
+const SUPERSEDED: Reading = {
+  accepted: false,
+  reason: 'Superseded',
+  problems: ['a newer generation of it was applied before: delete it and apply it again'],
+};
+
+/** @returns those that are left out, since a newer generation of them was applied */
+async function applyTogether(
+  orchestrator: Orchestrator,
+  readables: readonly Readable[],
+): Promise<ReadonlyMap<string, Reading>> {
+  const refused = new Map<string, Reading>();
+  if (readables.length === 0) return refused;
   const applied = await orchestrator.ledger.transaction(async (ledger) => {
     const manifests: Manifest[] = [];
     // Always in the same order: of two replicas that apply the same, one waits for the other.
@@ -97,10 +110,12 @@ async function applyTogether(orchestrator: Orchestrator, readables: readonly Rea
       const { kind, namespace, name, uid, generation, createdAt: bornAt } = resource;
       const claimed = await claimClusterObject(ledger, { kind, namespace, name, uid, bornAt, generation });
       if (claimed) manifests.push(manifest);
+      else refused.set(keyOf(resource), SUPERSEDED);
     }
     return applyManifests({ ...orchestrator, ledger }, manifests, ACTOR);
   });
   for (const { object, result } of applied) {
     if (result !== 'unchanged') orchestrator.log.info({ object, result }, 'applied from the cluster');
   }
+  return refused;
 }

@@ -11,7 +11,8 @@ export type Reading =
   | { readonly accepted: true; readonly manifest: Manifest }
   | {
       readonly accepted: false;
-      readonly reason: 'ManifestInvalid' | 'ReferenceMissing' | 'NotApplied';
+      /** `NotApplied`, `Superseded`: the ledger did not take it. */
+      readonly reason: 'ManifestInvalid' | 'ReferenceMissing' | 'NotApplied' | 'Superseded';
       readonly problems: readonly string[];
     };
 

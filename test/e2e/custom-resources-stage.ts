@@ -26,7 +26,16 @@ export type Answered = any;
 
 export interface Replica {
   readonly child: ChildProcess;
+  /** All that it has written. */
+  output(): string;
   stop(): Promise<void>;
+}
+
+export interface ReplicaOptions {
+  /** `up`, which is orchestrator and worker in one process, when absent. */
+  readonly command?: 'up' | 'orchestrator';
+  /** Another user than the admin of the cluster. */
+  readonly kubeconfig?: string;
 }
 
 /** A cluster with Rotor's definitions, a namespace in it, and an empty ledger. */
@@ -35,7 +44,7 @@ export interface Stage {
   readonly namespace: string;
   readonly ledger: Ledger;
   /** Starts an orchestrator with a worker, which follows the namespace. Any number of them may run. */
-  rotor(): Promise<Replica>;
+  rotor(options?: ReplicaOptions): Promise<Replica>;
   /** `kubectl apply --server-side` of one object; the answer of the API server. */
   apply(plural: Plural, object: object): Promise<{ readonly status: number; readonly body: Answered }>;
   annotate(name: string, token: string): Promise<void>;
@@ -81,16 +90,21 @@ export async function setStage(): Promise<Stage> {
     cluster,
     namespace,
     ledger,
-    rotor: async () => {
-      const child = spawn(process.execPath, [ROTOR, 'up'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    rotor: async ({ command = 'up', kubeconfig: other } = {}) => {
+      const own = join(folder, `kubeconfig-${children.size}`);
+      if (other) await writeFile(own, other, { mode: 0o600 });
+      const child = spawn(process.execPath, [ROTOR, command], {
+        env: other ? { ...env, KUBECONFIG: own } : env,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
       children.add(child);
       child.once('exit', () => children.delete(child));
-      await started(child);
+      const output = await started(child);
       const stop = async () => {
         child.kill('SIGTERM');
         await once(child, 'exit');
       };
-      return { child, stop };
+      return { child, output, stop };
     },
     apply: async (plural, object) => {
       const { name } = (object as { metadata: { name: string } }).metadata;
@@ -190,14 +204,15 @@ async function isEstablished(cluster: Cluster, url: string): Promise<boolean> {
   return condition(body, 'Established')?.status === 'True';
 }
 
-function started(child: ChildProcess): Promise<void> {
+/** @returns all that it has written so far */
+function started(child: ChildProcess): Promise<() => string> {
   let output = '';
   return new Promise((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         output += text;
         if (process.env.ROTOR_TEST_LOG_LEVEL) process.stderr.write(text);
-        if (/ is running at /.test(output)) resolve();
+        if (/ is running at /.test(output)) resolve(() => output);
       });
     }
     child.once('exit', () => reject(new Error(`rotor up ended:\n${output}`)));
