@@ -10,6 +10,9 @@ import { checkedTogether, keyOf, type Reading, readResource } from './reading.ts
 import type { Reporter } from './report.ts';
 import { retirable, retire } from './retire.ts';
 import { answerRotateNow } from './rotate-now.ts';
+import { several } from './several.ts';
+
+const REPORTS_AT_ONCE = 8;
 
 export interface NamespacePass {
   readonly orchestrator: Orchestrator;
@@ -40,7 +43,7 @@ export async function reconcileNamespace(pass: NamespacePass): Promise<'again' |
     (await policyOutlooks<PolicySpec>(orchestrator.ledger, namespace)).map((each) => [each.name, each]),
   );
   let isSettled = true;
-  for (const resource of resources) {
+  await several(resources, REPORTS_AT_ONCE, async (resource) => {
     const reading = readingOf(readings, resource);
     const outlook = outlooks.get(resource.name);
     const rotateNow = answers.get(resource.name) ?? { answered: undefined };
@@ -50,7 +53,7 @@ export async function reconcileNamespace(pass: NamespacePass): Promise<'again' |
         : await pass.reporter.other(resource, reading);
     if (reported === 'stale' || (resource.kind === 'RotationPolicy' && outlook?.replanning))
       isSettled = false;
-  }
+  });
   return isSettled ? 'settled' : 'again';
 }
 

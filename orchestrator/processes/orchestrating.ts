@@ -29,6 +29,8 @@ export interface Orchestrating {
 const SEAL_MS = 1_000;
 const AGE_MS = 60_000;
 const PRUNE_MS = 3_600_000;
+/** The status of custom resources is at most that old. */
+const LOOK_MS = 1_000;
 
 /** Scheduler, HTTP API and housekeeping of one process; any number of them share the work through the ledger. */
 export async function startOrchestrating(foundation: Foundation): Promise<Orchestrating> {
@@ -70,7 +72,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
       orchestrator,
       clusters: foundation.clusters,
       namespaces: config.watchNamespaces,
-      lookMs: config.sweepIntervalMs,
+      lookMs: Math.min(config.sweepIntervalMs, LOOK_MS),
     }));
   const chores = [
     every(SEAL_MS, () => sealAndAnchor(ledger, anchorFile)),
