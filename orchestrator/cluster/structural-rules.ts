@@ -27,33 +27,55 @@ export function tagged(branches: readonly Branch[], always: readonly string[]): 
     const value = String(fixed[tag]);
     const needs = required.filter((name) => !always.includes(name));
     const foreign = all.filter((name) => !names.includes(name));
-    const unless = `${field(tag)} != '${value}'`;
-    return [
-      ...needs.map(
-        (name): Rule => ({
-          rule: `${unless} || has(${field(name)})`,
-          message: `is required for ${tag} ${value}`,
-          reason: 'FieldValueRequired',
-          fieldPath: `.${name}`,
-        }),
-      ),
-      ...foreign.map(
-        (name): Rule => ({
-          rule: `${unless} || !has(${field(name)})`,
-          message: `does not belong to ${tag} ${value}`,
-          reason: 'FieldValueForbidden',
-          fieldPath: `.${name}`,
-        }),
-      ),
-    ];
+    return belongingTo(`${field(tag)} != '${value}'`, `${tag} ${value}`, needs, foreign);
   });
 }
 
-/** Rules of alternatives with one field each, such as `http` or `command`. @throws Error for any others */
-export function byField(branches: readonly Branch[]): Rule[] {
-  const single = branches.every(({ names, required }) => names.length === 1 && required.length === 1);
-  if (!single) throw new Error('alternatives need a field that tells them apart, or one field each');
-  return [exactlyOne(branches.map(({ names }) => names[0] ?? ''))];
+/**
+ * Rules of alternatives each of which requires a field that no other knows, such as `http` or `command`: exactly one of
+ * those is written, and what belongs to it. Undefined when an alternative has no such field.
+ * @param always fields that all alternatives require
+ */
+export function marked(branches: readonly Branch[], always: readonly string[]): Rule[] | undefined {
+  const markers = branches.flatMap((branch) => {
+    const others = branches.filter((each) => each !== branch).flatMap(({ names }) => names);
+    return branch.required.find((name) => !others.includes(name)) ?? [];
+  });
+  if (markers.length < branches.length) return undefined;
+  const all = [...new Set(branches.flatMap(({ names }) => names))];
+  const belonging = branches.flatMap(({ required, names }, index) => {
+    const marker = markers[index] ?? '';
+    const needs = required.filter((name) => name !== marker && !always.includes(name));
+    const foreign = all.filter((name) => !names.includes(name) && !markers.includes(name));
+    return belongingTo(`!has(${field(marker)})`, marker, needs, foreign);
+  });
+  return [exactlyOne(markers), ...belonging];
+}
+
+function belongingTo(
+  unless: string,
+  what: string,
+  needs: readonly string[],
+  foreign: readonly string[],
+): Rule[] {
+  return [
+    ...needs.map(
+      (name): Rule => ({
+        rule: `${unless} || has(${field(name)})`,
+        message: `is required for ${what}`,
+        reason: 'FieldValueRequired',
+        fieldPath: `.${name}`,
+      }),
+    ),
+    ...foreign.map(
+      (name): Rule => ({
+        rule: `${unless} || !has(${field(name)})`,
+        message: `does not belong to ${what}`,
+        reason: 'FieldValueForbidden',
+        fieldPath: `.${name}`,
+      }),
+    ),
+  ];
 }
 
 function field(name: string): string {

@@ -1,4 +1,4 @@
-import { type Branch, byField, exactlyOne, tagged } from './structural-rules.ts';
+import { type Branch, exactlyOne, marked, tagged } from './structural-rules.ts';
 
 /** JSON Schema (2020-12) as zod writes it. */
 export interface JsonSchema {
@@ -47,13 +47,15 @@ const COPIED = [
 /** `core/duration-schema.ts` writes this; rules that compare durations need an end of their text. */
 const DURATION = '^(\\d+(ms|s|m|h|d|w))+$';
 const LONGEST_DURATION = 64;
+/** The cost of a rule is counted for as many items as a list may have; an endless one may have no rules. */
+const MOST_RULED_ITEMS = 100;
 
 /**
  * A JSON Schema as a structural schema (https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema):
  * one type for every field, so alternatives are merged and told apart by CEL rules. No default is taken over, since the API
  * server would write it into the object for good, and a later version may have another one; descriptions name it.
  * Fields that aren't known need no word: the API server prunes them, and refuses them where the client asks for it.
- * @throws Error for a schema that has no structural form
+ * What has no structural form is left open here, and to the manifest's own schema.
  */
 export function structural(schema: JsonSchema): Structural {
   const alternatives = schema.anyOf ?? (schema.properties ? undefined : schema.oneOf);
@@ -68,11 +70,14 @@ export function structural(schema: JsonSchema): Structural {
     if (schema[flag] !== undefined) Object.assign(made, { [bound]: schema[flag], [flag]: true });
   }
   if (typeof schema.pattern === 'string') {
-    if (/\(\?[=!<]/.test(schema.pattern)) throw new Error(`RE2 knows no lookaround: ${schema.pattern}`);
-    made.pattern = schema.pattern;
+    // RE2, by which the API server matches, knows no lookaround.
+    if (!/\(\?[=!<]/.test(schema.pattern)) made.pattern = schema.pattern;
     if (schema.pattern === DURATION) made.maxLength ??= LONGEST_DURATION;
   }
-  if (schema.type === 'array') made.items = itemsOf(schema);
+  if (schema.type === 'array') {
+    made.items = itemsOf(schema);
+    if (hasRules(made.items)) made.maxItems ??= MOST_RULED_ITEMS;
+  }
   if (schema.properties) {
     made.properties = mapValues(schema.properties, structural);
   } else if (typeof schema.additionalProperties === 'object') {
@@ -88,10 +93,9 @@ function itemsOf(schema: JsonSchema): Structural {
   const rest = typeof schema.items === 'object' ? [schema.items] : [];
   const all = [...(schema.prefixItems ?? []), ...rest];
   const [first] = all;
-  if (!first) throw new Error('a list needs a schema of its items');
+  if (!first) return { 'x-kubernetes-preserve-unknown-fields': true };
   const same = all.every((each) => JSON.stringify(each) === JSON.stringify(first));
-  // Places of a tuple that differ are left to the manifest's own schema; the type is what they share.
-  return same ? structural(first) : structural({ type: first.type ?? 'string' });
+  return same ? structural(first) : merged(all);
 }
 
 function merged(schemas: readonly JsonSchema[]): Structural {
@@ -99,8 +103,10 @@ function merged(schemas: readonly JsonSchema[]): Structural {
   if (types.size === 2 && types.has('string') && types.has('integer')) {
     return { 'x-kubernetes-int-or-string': true };
   }
-  if (types.size !== 1 || !types.has('object'))
-    throw new Error(`no structural form: ${[...types].join('|')}`);
+  const [type] = types;
+  if (types.size > 1 || type === undefined) return { 'x-kubernetes-preserve-unknown-fields': true };
+  if (type === 'array') return { type, items: { 'x-kubernetes-preserve-unknown-fields': true } };
+  if (type !== 'object') return { type };
   const names = [...new Set(schemas.flatMap(({ properties = {} }) => Object.keys(properties)))];
   const properties = Object.fromEntries(
     names.map((name) => [
@@ -123,7 +129,8 @@ function merged(schemas: readonly JsonSchema[]): Structural {
   const made: Structural = { type: 'object', properties };
   const always = names.filter((name) => branches.every(({ required }) => required.includes(name)));
   if (always.length > 0) made.required = always;
-  addRules(made, tagged(branches, always) ?? byField(branches));
+  // Alternatives that no field tells apart are left to the manifest's own schema.
+  addRules(made, tagged(branches, always) ?? marked(branches, always) ?? []);
   return made;
 }
 
@@ -140,6 +147,15 @@ function mergedField(fields: readonly JsonSchema[]): Structural {
 export function addRules(schema: Structural, rules: readonly Rule[]): void {
   if (rules.length === 0) return;
   schema['x-kubernetes-validations'] = [...(schema['x-kubernetes-validations'] ?? []), ...rules];
+}
+
+function hasRules(schema: Structural): boolean {
+  const { items, additionalProperties, properties = {} } = schema;
+  const inner = [items, additionalProperties, ...Object.values(properties)];
+  return (
+    schema['x-kubernetes-validations'] !== undefined ||
+    inner.some((each) => each !== undefined && hasRules(each))
+  );
 }
 
 function described(schema: JsonSchema, made: Structural): Structural {
