@@ -1,10 +1,10 @@
-import { listClusterObjects } from '../../ledger/cluster-objects.ts';
+import { type ClusterObjectRow, listClusterObjects } from '../../ledger/cluster-objects.ts';
 import { policyOutlooks } from '../../ledger/outlook.ts';
-import type { PolicySpec } from '../manifests/manifest.ts';
+import type { Kind, PolicySpec } from '../manifests/manifest.ts';
 import type { Schemas } from '../manifests/schemas.ts';
 import { referable } from '../operations/apply.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
-import { applyAll, differing, ledgerSpecs } from './apply.ts';
+import { applyAll, differing, ledgerSpecs, type Readable } from './apply.ts';
 import type { CustomResource } from './custom-resource.ts';
 import { checkedTogether, keyOf, type Reading, readResource } from './reading.ts';
 import type { Reporter } from './report.ts';
@@ -12,15 +12,19 @@ import { retirable, retire } from './retire.ts';
 import { answerRotateNow } from './rotate-now.ts';
 import { several } from './several.ts';
 
-const REPORTS_AT_ONCE = 8;
+const REQUESTS_AT_ONCE = 8;
 
 export interface NamespacePass {
   readonly orchestrator: Orchestrator;
   readonly schemas: Schemas;
   readonly reporter: Reporter;
   readonly namespace: string;
-  /** All custom resources of the namespace. */
+  /** All custom resources of the namespace, as last heard. */
   readonly resources: readonly CustomResource[];
+  /** Asks the API server itself; undefined when there is none. */
+  readonly look: (
+    object: Pick<CustomResource, 'kind' | 'namespace' | 'name'>,
+  ) => Promise<CustomResource | undefined>;
 }
 
 /**
@@ -30,9 +34,10 @@ export interface NamespacePass {
  * @returns `again` when there is more to do in a moment: a policy is being planned, an object changed meanwhile
  */
 export async function reconcileNamespace(pass: NamespacePass): Promise<'again' | 'settled'> {
-  const { orchestrator, namespace, resources } = pass;
-  const readings = await acceptAll(pass);
-  await retireGone(pass);
+  const { orchestrator, namespace } = pass;
+  const { readings, late } = await acceptAll(pass);
+  // What the cluster says by now is heard in a moment; until then nothing is told of it.
+  const resources = pass.resources.filter((each) => !late.has(keyOf(each)));
   const policies = resources.filter(({ kind }) => kind === 'RotationPolicy');
   const answers = new Map<string, Awaited<ReturnType<typeof answerRotateNow>>>();
   for (const resource of policies) {
@@ -42,8 +47,8 @@ export async function reconcileNamespace(pass: NamespacePass): Promise<'again' |
   const outlooks = new Map(
     (await policyOutlooks<PolicySpec>(orchestrator.ledger, namespace)).map((each) => [each.name, each]),
   );
-  let isSettled = true;
-  await several(resources, REPORTS_AT_ONCE, async (resource) => {
+  let isSettled = late.size === 0;
+  await several(resources, REQUESTS_AT_ONCE, async (resource) => {
     const reading = readingOf(readings, resource);
     const outlook = outlooks.get(resource.name);
     const rotateNow = answers.get(resource.name) ?? { answered: undefined };
@@ -54,19 +59,38 @@ export async function reconcileNamespace(pass: NamespacePass): Promise<'again' |
     if (reported === 'stale' || (resource.kind === 'RotationPolicy' && outlook?.replanning))
       isSettled = false;
   });
+  await retireGone(pass);
   return isSettled ? 'settled' : 'again';
 }
 
-async function acceptAll({ orchestrator, schemas, namespace, resources }: NamespacePass) {
+/** @returns `late`: what differs, but was not applied, since the cluster says something else by now */
+async function acceptAll({ orchestrator, schemas, namespace, resources, look }: NamespacePass): Promise<{
+  readonly readings: ReadonlyMap<string, Reading>;
+  readonly late: ReadonlySet<string>;
+}> {
   const { ledger, localStore } = orchestrator;
   const written = new Map(resources.map((each) => [keyOf(each), readOnce(each, schemas)] as const));
   const specs = await ledgerSpecs(ledger, namespace);
-  const rows = new Map(
-    (await listClusterObjects(ledger, namespace)).map((row) => [`${row.kind} ${namespace}/${row.name}`, row]),
-  );
+  const rows = new Map((await listClusterObjects(ledger, namespace)).map((row) => [keyOfRow(row), row]));
   const readings = checkedTogether(written, await referable(ledger, [namespace], localStore));
-  const refused = await applyAll(orchestrator, differing(resources, readings, { specs, rows }));
-  return new Map([...readings, ...refused]);
+  const wanted = differing(resources, readings, { specs, rows });
+  if (!(await areCurrent(look, wanted)))
+    return { readings, late: new Set(wanted.map(({ resource }) => keyOf(resource))) };
+  const refused = await applyAll(orchestrator, wanted);
+  return { readings: new Map([...readings, ...refused]), late: new Set<string>() };
+}
+
+/**
+ * Whether the API server says the same as was heard last. A process that is cut off from it would otherwise apply again what
+ * was deleted or changed meanwhile, and dealt with by another.
+ */
+async function areCurrent(look: NamespacePass['look'], readables: readonly Readable[]): Promise<boolean> {
+  let isCurrent = true;
+  await several(readables, REQUESTS_AT_ONCE, async ({ resource }) => {
+    const now = await look(resource);
+    if (now?.uid !== resource.uid || now.generation !== resource.generation) isCurrent = false;
+  });
+  return isCurrent;
 }
 
 /** Informers keep one object for as long as it stays the same. */
@@ -78,18 +102,26 @@ function readOnce(resource: CustomResource, schemas: Schemas): Reading {
   return reading;
 }
 
-async function retireGone({ orchestrator, namespace, resources }: NamespacePass): Promise<void> {
+async function retireGone({ orchestrator, namespace, resources, look }: NamespacePass): Promise<void> {
   const { ledger, log } = orchestrator;
   const keys = new Set(resources.map(keyOf));
   const rows = await listClusterObjects(ledger, namespace);
-  const gone = rows.filter(({ kind, name }) => !keys.has(`${kind} ${namespace}/${name}`));
-  if (gone.length === 0) return;
+  const unheard = rows.filter((row) => !keys.has(keyOfRow(row)));
+  if (unheard.length === 0) return;
+  const gone: ClusterObjectRow[] = [];
+  await several(unheard, REQUESTS_AT_ONCE, async (row) => {
+    // Another process may have applied what this one has not heard of yet.
+    if ((await look({ ...row, kind: row.kind as Kind })) === undefined) gone.push(row);
+  });
   const policies = await policyOutlooks<PolicySpec>(ledger, namespace);
   const followed = new Set(rows.filter(({ kind }) => kind === 'RotationPolicy').map(({ name }) => name));
   for (const row of retirable(gone, policies, followed)) {
-    if (await retire(orchestrator, row))
-      log.info({ object: `${row.kind} ${namespace}/${row.name}` }, 'gone from the cluster');
+    if (await retire(orchestrator, row)) log.info({ object: keyOfRow(row) }, 'gone from the cluster');
   }
+}
+
+function keyOfRow({ kind, namespace, name }: ClusterObjectRow): string {
+  return `${kind} ${namespace}/${name}`;
 }
 
 function readingOf(readings: ReadonlyMap<string, Reading>, resource: CustomResource): Reading {

@@ -4,12 +4,13 @@ import { Deadline } from '../../core/retry.ts';
 import { clusterNamespaces } from '../../ledger/cluster-objects.ts';
 import { lively } from '../../ledger/outlook.ts';
 import type { Cluster, Clusters } from '../../workers/kubernetes/cluster.ts';
+import type { WireObject } from '../../workers/kubernetes/collections.ts';
 import { type Informer, startInformer } from '../../workers/kubernetes/informer.ts';
 import { API_VERSION, KINDS } from '../manifests/manifest.ts';
 import { manifestSchemas } from '../manifests/schemas.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { type CustomResource, customResource, isNews } from './custom-resource.ts';
-import { reconcileNamespace } from './namespace.ts';
+import { type NamespacePass, reconcileNamespace } from './namespace.ts';
 import { reporterTo } from './report.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -48,6 +49,10 @@ export async function startReconciler(options: ReconcilerOptions): Promise<Recon
   const call = (): Call => ({ deadline: Deadline.after(REQUEST_MS, clock), fence: 0n, clock, random, log });
   const schemas = manifestSchemas(orchestrator.registries);
   const reporter = reporterTo({ cluster, clock, log, call });
+  const look: NamespacePass['look'] = async ({ kind, namespace, name }) => {
+    const object = await cluster.read(call(), { apiVersion: API_VERSION, kind, namespace, name });
+    return object && customResource(kind, object as unknown as WireObject);
+  };
   const queue = new WorkQueue({
     work: async (namespace) => {
       const following = followers.filter(
@@ -58,7 +63,7 @@ export async function startReconciler(options: ReconcilerOptions): Promise<Recon
       const resources = following.flatMap(({ informer }) =>
         [...informer.objects.values()].filter((each) => each.namespace === namespace),
       );
-      const end = await reconcileNamespace({ orchestrator, schemas, reporter, namespace, resources });
+      const end = await reconcileNamespace({ orchestrator, schemas, reporter, namespace, resources, look });
       if (end === 'again') queue.add(namespace, SOON_MS);
     },
     failed: (namespace, error) =>
@@ -79,7 +84,7 @@ export async function startReconciler(options: ReconcilerOptions): Promise<Recon
     for (const namespace of await clusterNamespaces(ledger)) if (isFollowed(namespace)) queue.add(namespace);
   };
   let marks: ReadonlyMap<string, string> = new Map();
-  const look = async () => {
+  const lookAtLedger = async () => {
     const now = await lively(ledger);
     for (const policy of new Set([...marks.keys(), ...now.keys()])) {
       const namespace = policy.split('/')[0] ?? '';
@@ -96,7 +101,7 @@ export async function startReconciler(options: ReconcilerOptions): Promise<Recon
       await clock.sleep(ms, stop.signal).catch(() => undefined);
     }
   };
-  const loops = [every(RESYNC_MS, resync), every(lookMs, look)];
+  const loops = [every(RESYNC_MS, resync), every(lookMs, lookAtLedger)];
   return {
     stop: async () => {
       stop.abort();

@@ -15,7 +15,7 @@ export interface WorkQueueOptions {
   readonly gatherMs: number;
 }
 
-const BACKOFF = { baseMs: 500, maxMs: 60_000 } as const;
+const BACKOFF = { baseMs: 500, maxMs: 20_000 } as const;
 
 /** Keys with something to do: each worked on by one at a time, several at once, failed ones again after a pause. */
 export class WorkQueue {

@@ -1,9 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { kubectlMissing } from '../sandbox/cluster.ts';
 import { type Stage, setStage } from './custom-resources-stage.ts';
+
+vi.setConfig({ testTimeout: 300_000 });
 
 const missing = await kubectlMissing();
 if (missing) process.stderr.write(`kubectl suites are skipped: ${missing}\n`);
@@ -55,15 +57,15 @@ describe.skipIf(missing !== undefined)('kubectl', () => {
       '--for=condition=Accepted',
       'rotationpolicy/cookie',
       'store/shelf',
-      '--timeout=30s',
+      '--timeout=25s',
     );
     await kubectl('annotate', 'rotationpolicy', 'cookie', 'rotor.dev/rotate-now=1');
-    await kubectl('wait', '--for=condition=Ready', 'rotationpolicy/cookie', '--timeout=30s');
+    await kubectl('wait', '--for=condition=Ready', 'rotationpolicy/cookie', '--timeout=25s');
     await kubectl(
       'wait',
       '--for=jsonpath={.status.lastRotateNow}=1',
       'rotationpolicy/cookie',
-      '--timeout=30s',
+      '--timeout=25s',
     );
     expect(await kubectl('get', 'secret', 'cookie', '-o', 'jsonpath={.data.value}')).not.toBe('');
   });
@@ -73,7 +75,7 @@ describe.skipIf(missing !== undefined)('kubectl', () => {
       'wait',
       '--for=jsonpath={.status.nextRotationAt}',
       'rotationpolicy/cookie',
-      '--timeout=30s',
+      '--timeout=25s',
     );
     const columns = /NAME +STATE +READY +CREDENTIAL AGE +LAST +NEXT +AGE/;
     const row = /cookie +current +True +\d+s +done +\d{4}-\d\d-\d\dT[\d:]+Z +\d+s/;

@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { type Answered, condition, randomPolicy, type Stage, setStage } from './custom-resources-stage.ts';
+
+vi.setConfig({ testTimeout: 300_000 });
 
 const PAGE = join(import.meta.dirname, '../../docs/custom-resources.md');
 let stage: Stage;
@@ -69,7 +71,7 @@ test('the role that the page names is enough to follow custom resources', async 
   );
   expect(asked.status.state).toBe('rotating');
   const reasons = async () => (await stage.events('allowed')).map(({ reason }) => reason);
-  await expect.poll(reasons, { timeout: 20_000 }).toEqual(['RotationStarted']);
+  await expect.poll(reasons, { timeout: 60_000 }).toEqual(['RotationStarted']);
   expect(rotor.output()).not.toContain('cluster.forbidden');
   await rotor.stop();
 });
@@ -90,7 +92,7 @@ test.each([
   const rotor = await stage.rotor({ command: 'orchestrator', kubeconfig });
   await stage.apply('rotationpolicies', randomPolicy('lacking', stage.namespace));
   await stage.annotate('lacking', resource);
-  await expect.poll(rotor.output, { timeout: 20_000 }).toMatch(what);
+  await expect.poll(rotor.output, { timeout: 60_000 }).toMatch(what);
   expect(rotor.output()).toMatch(hint);
   await rotor.stop();
 });

@@ -17,7 +17,8 @@ const ROTOR = fileURLToPath(new URL('../../orchestrator/cli/main.ts', import.met
 const CRDS = fileURLToPath(new URL('../../charts/rotor/crds', import.meta.url));
 const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 const APPLY = 'application/apply-patch+yaml';
-const PATIENCE_MS = 30_000;
+/** Waits end with what is waited for; this is for a machine that has much else to do. */
+const PATIENCE_MS = 60_000;
 
 export type Plural = 'rotationpolicies' | 'providers' | 'stores';
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { getPolicy, setPaused } from '../../ledger/policies.ts';
 import { listResources } from '../../ledger/resources.ts';
 import {
@@ -9,6 +9,8 @@ import {
   type Stage,
   setStage,
 } from './custom-resources-stage.ts';
+
+vi.setConfig({ testTimeout: 300_000 });
 
 let stage: Stage;
 let rotor: Replica;
@@ -232,7 +234,7 @@ describe('custom resources that name each other', () => {
     await until('marker', (it) => accepted(it)?.status === 'True');
     expect(await held()).toContain('used');
     await stage.remove('rotationpolicies', 'user');
-    await expect.poll(held, { timeout: 20_000 }).not.toContain('used');
+    await expect.poll(held, { timeout: 60_000 }).not.toContain('used');
     expect((await inLedger('user')).spec.suspend).toBe(true);
   });
 });
@@ -248,10 +250,10 @@ describe('a policy whose custom resource is deleted', () => {
     await stage.annotate('leaving', '2');
     await until('leaving', ({ status }) => status.state === 'rotating');
     await stage.remove('rotationpolicies', 'leaving');
-    await expect.poll(async () => (await inLedger('leaving')).spec.suspend, { timeout: 20_000 }).toBe(true);
+    await expect.poll(async () => (await inLedger('leaving')).spec.suspend, { timeout: 60_000 }).toBe(true);
     const states = async () => (await stage.rotations('leaving')).map(({ state }) => state);
-    await expect.poll(states, { timeout: 20_000 }).toEqual(['done', 'done']);
-    await expect.poll(async () => (await inLedger('leaving')).nextDueAt, { timeout: 20_000 }).toBeUndefined();
+    await expect.poll(states, { timeout: 60_000 }).toEqual(['done', 'done']);
+    await expect.poll(async () => (await inLedger('leaving')).nextDueAt, { timeout: 60_000 }).toBeUndefined();
 
     await apply('leaving', { schedule: { every: '30d' } }, { 'rotor.dev/rotate-now': '2' });
     const back = await until('leaving', (it) => isReady(it) && it.status.nextRotationAt);
@@ -281,7 +283,7 @@ describe('an orchestrator that misses something', () => {
       sandbox.faults.before = () => 'ok';
       await until('dark', (it) => it.status.observedGeneration === 2);
       await until('late', (it) => accepted(it)?.status === 'True');
-      await expect.poll(async () => (await inLedger('lost')).spec.suspend, { timeout: 20_000 }).toBe(true);
+      await expect.poll(async () => (await inLedger('lost')).spec.suspend, { timeout: 60_000 }).toBe(true);
     },
   );
 
@@ -297,7 +299,7 @@ describe('an orchestrator that misses something', () => {
 
     rotor = await stage.rotor();
     await until('born', isReady);
-    await expect.poll(async () => (await inLedger('vanished')).spec.suspend, { timeout: 20_000 }).toBe(true);
+    await expect.poll(async () => (await inLedger('vanished')).spec.suspend, { timeout: 60_000 }).toBe(true);
     const after = await until('steady', isReady);
     expect(after.metadata.resourceVersion).toBe(before.metadata.resourceVersion);
     expect(await stage.rotations('steady')).toHaveLength(1);
