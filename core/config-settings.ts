@@ -88,6 +88,12 @@ export const SETTINGS = {
     secret: false,
     meaning: 'Allow-list of the commands that rollouts may run; none without it.',
   },
+  watchNamespaces: {
+    variable: 'ROTOR_WATCH_NAMESPACES',
+    secret: false,
+    meaning:
+      'Namespaces whose custom resources are followed, separated by commas; `*`: all of them; none when not set.',
+  },
   leaseMs: {
     variable: 'ROTOR_LEASE',
     flag: 'lease',

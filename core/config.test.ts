@@ -141,6 +141,11 @@ test.each<[string, Record<string, string>, string]>([
     { ROTOR_TOKEN: 'hunter2\nhunter2' },
     'ROTOR_TOKEN: needs to be one line without spaces',
   ],
+  [
+    'a namespace that is none',
+    { ROTOR_WATCH_NAMESPACES: 'shop, Bad' },
+    'ROTOR_WATCH_NAMESPACES: needs names of namespaces, separated by commas, or "*" for all of them',
+  ],
   ['a lease that is too short', { ROTOR_LEASE: '1s' }, 'ROTOR_LEASE: needs to be at least 2s'],
   [
     'a lease without unit',
@@ -156,6 +161,14 @@ test.each<[string, Record<string, string>, string]>([
 ])('%s is refused', (_, env, problem) => {
   expect(problemsOf(env)).toEqual([problem]);
   expect(problem).not.toContain('hunter2');
+});
+
+test.each<[string, unknown]>([
+  ['shop', ['shop']],
+  ['shop, web-2', ['shop', 'web-2']],
+  ['*', '*'],
+])('custom resources are followed in %s', (text, namespaces) => {
+  expect(readConfig({ ROTOR_WATCH_NAMESPACES: text }).watchNamespaces).toEqual(namespaces);
 });
 
 test('all problems come at once', () => {

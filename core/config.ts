@@ -52,6 +52,14 @@ const schema = z.object({
     'must not hold a password: use ROTOR_TOKEN_FILE',
   ),
   commandsFile: z.string().optional(),
+  watchNamespaces: z
+    .string()
+    .transform((text) => (text.trim() === '*' ? ('*' as const) : text.split(',').map((name) => name.trim())))
+    .refine(
+      (names) => names === '*' || names.every((name) => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name)),
+      'needs names of namespaces, separated by commas, or "*" for all of them',
+    )
+    .optional(),
   leaseMs: duration({ min: 2_000, max: 600_000 }),
   concurrency: z
     .string()

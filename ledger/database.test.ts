@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { silentLog } from '../core/log.ts';
 import { SecretValue } from '../core/secret.ts';
@@ -9,7 +10,9 @@ test('several processes may start on an empty database at once', async () => {
   const url = SecretValue.of(database.url);
   await Promise.all(Array.from({ length: 5 }, () => migrateLedger(url, silentLog)));
   const ledger = openLedger({ url, log: silentLog });
-  expect(await ledger.query('SELECT name FROM rotor.migrations')).toHaveLength(1);
+  const applied = await ledger.query<{ name: string }>('SELECT name FROM rotor.migrations ORDER BY id');
+  const files = await readdir(new URL('migrations', import.meta.url));
+  expect(applied.map(({ name }) => `${name}.sql`)).toEqual(files.toSorted());
   await ledger.close();
   await database.drop();
 });

@@ -34,6 +34,20 @@ export async function applyResource(
   return row.applied;
 }
 
+/** Removes a provider or a store. @returns whether there was one */
+export async function removeResource(
+  ledger: Ledger,
+  kind: ResourceKind,
+  namespace: string,
+  name: string,
+): Promise<boolean> {
+  const rows = await ledger.query(
+    'DELETE FROM rotor.resources WHERE kind = $1 AND namespace = $2 AND name = $3 RETURNING kind',
+    [kind, namespace, name],
+  );
+  return rows.length === 1;
+}
+
 /** @throws RotorError `ledger.not-found` */
 export async function getResource<Spec>(
   ledger: Ledger,

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createLog } from '../core/log.ts';
 import { startSandbox } from './cluster.ts';
+import { installDefinitions } from './definitions.ts';
 
 const HELP = `npm run sandbox [-- --kubeconfig FILE] [--port N] [--log-level LEVEL]
 
@@ -31,6 +32,7 @@ if (existing !== undefined && !OURS.test(existing))
 const folder = await mkdtemp(join(tmpdir(), 'rotor-sandbox-'));
 const log = createLog('sandbox', { level: options['log-level'] });
 const sandbox = await startSandbox({ folder, log, api: { port: Number(options.port) } });
+await installDefinitions(sandbox.kubeconfig);
 await rm(file, { force: true });
 await writeFile(file, sandbox.kubeconfig, { mode: 0o600, flag: 'wx' });
 process.stdout.write(

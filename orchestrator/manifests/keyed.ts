@@ -23,6 +23,7 @@ export function keyed<Shape extends z.ZodRawShape>(parts: readonly Part[], shape
       message: `${EXACTLY_ONE}: ${kinds.join(', ')}`,
       when: ({ value }) => typeof value === 'object' && value !== null,
     })
+    .meta({ oneOf: kinds.map((kind) => ({ required: [kind] })) })
     .transform((value) => {
       const [kind = ''] = chosen(value);
       const fields = Object.entries(value).filter(([name]) => !kinds.includes(name));

@@ -1,6 +1,7 @@
 import { appendAudit } from '../../ledger/audit.ts';
 import type { Ledger } from '../../ledger/database.ts';
-import { type Applied, applyPolicy, listPolicies } from '../../ledger/policies.ts';
+import { policyNames } from '../../ledger/outlook.ts';
+import { type Applied, applyPolicy } from '../../ledger/policies.ts';
 import { applyResource, listResources } from '../../ledger/resources.ts';
 import { type Manifest, manifestKey } from '../manifests/manifest.ts';
 import { checkReferences, type Referable } from '../manifests/references.ts';
@@ -23,7 +24,8 @@ export async function applyManifests(
   actor: string,
   dryRun = false,
 ): Promise<readonly AppliedManifest[]> {
-  checkReferences(manifests, await existing(ledger, manifests, localStore));
+  const namespaces = [...new Set(manifests.map(({ namespace }) => namespace))];
+  checkReferences(manifests, await referable(ledger, namespaces, localStore));
   const applied: AppliedManifest[] = [];
   const apply = async (transaction: Ledger) => {
     for (const manifest of manifests) {
@@ -52,16 +54,16 @@ export async function applyManifests(
 /** Thrown to undo a dry run's transaction. */
 class DryRun extends Error {}
 
-async function existing(
+/** What manifests in `namespaces` may refer to, beside each other. */
+export async function referable(
   ledger: Ledger,
-  manifests: readonly Manifest[],
-  localStore: { kind: string },
+  namespaces: readonly string[],
+  localStore: { readonly kind: string },
 ): Promise<Referable[]> {
-  const policies = await listPolicies(ledger);
+  const policies = await policyNames(ledger, namespaces);
   const resources = await listResources(ledger);
-  const namespaces = new Set(manifests.map(({ namespace }) => namespace));
   return [
-    ...[...namespaces].map((namespace) => ({
+    ...namespaces.map((namespace) => ({
       kind: 'Store' as const,
       namespace,
       name: 'local',

@@ -2,6 +2,7 @@ import { RotorError } from '../../core/errors.ts';
 import { currentTraceparent, inSpan } from '../../core/telemetry.ts';
 import type { Ledger } from '../../ledger/database.ts';
 import { getPolicy, type Policy } from '../../ledger/policies.ts';
+import { answerRequest } from '../../ledger/rotation-requests.ts';
 import {
   createRotation,
   getRotation,
@@ -41,9 +42,9 @@ async function insertRotation(
   policy: Policy<PolicySpec>,
   trigger: Trigger,
   requestedBy: string,
+  id = random.uuid(),
 ): Promise<string | undefined> {
   const { spec, provider } = await rotationSpecOf(ledger, policy, localStore);
-  const id = random.uuid();
   const created = await createRotation(ledger, {
     id,
     policyUid: policy.uid,
@@ -85,6 +86,52 @@ export async function rotateNow(
     return id;
   });
 }
+
+export type OnceResult =
+  | { readonly result: 'started'; readonly rotation: string }
+  /** The request was answered before, by this process or another. */
+  | { readonly result: 'answered' }
+  /** Another rotation is open: ask again when it has ended. */
+  | { readonly result: 'busy' };
+
+/**
+ * Starts a rotation for a request, whatever the schedule says, and at most one however often and by however many
+ * processes the request is made.
+ * @param key what makes the request itself; remembered for as long as the policy
+ * @throws RotorError `ledger.not-found`
+ */
+export async function rotateOnce(
+  orchestrator: Orchestrator,
+  policyName: string,
+  key: string,
+  actor: string,
+): Promise<OnceResult> {
+  const { ledger } = orchestrator;
+  const policy = await getPolicy<PolicySpec>(ledger, qualified(policyName));
+  return inSpan('rotor.request', requestOf(policy, 'manual'), async (span) => {
+    const id = orchestrator.random.uuid();
+    const answer = await ledger
+      .transaction(async (transaction): Promise<OnceResult> => {
+        if (!(await answerRequest(transaction, policy.uid, key, id))) return { result: 'answered' };
+        const created = await insertRotation(orchestrator, transaction, policy, 'manual', actor, id);
+        // What was noted above goes with the transaction.
+        if (created === undefined) throw new Busy();
+        return { result: 'started', rotation: id };
+      })
+      .catch((thrown): OnceResult => {
+        if (thrown instanceof Busy) return { result: 'busy' };
+        throw thrown;
+      });
+    if (answer.result === 'started') {
+      span.setAttribute('rotor.rotation.id', answer.rotation);
+      await orchestrator.wake(answer.rotation);
+    }
+    return answer;
+  });
+}
+
+/** Thrown to take the note back that a request is answered. */
+class Busy extends Error {}
 
 /** @throws RotorError `ledger.conflict` when it has ended */
 export async function cancelRotation(

@@ -15,7 +15,7 @@ import { rotators } from '../../rotators/registry.ts';
 import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { startWorkerHost, type WorkerHost } from '../../workers/host.ts';
-import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
+import { type Clusters, kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import { loadAllowedCommands } from '../../workers/rollouts/reload/allowed-commands.ts';
 import { noFaults } from '../../workers/saga/faults.ts';
@@ -30,6 +30,7 @@ export interface Foundation {
   readonly queueUrl: SecretValue;
   readonly ledger: Ledger;
   readonly registries: Registries;
+  readonly clusters: Clusters;
   readonly fingerprintKey: SecretValue;
   readonly localStore: { readonly kind: 'local'; readonly spec: { readonly path: string } };
   readonly anchorFile: string;
@@ -75,6 +76,7 @@ export async function layFoundation(config: Config, name: string): Promise<Found
         deliveries: deliveries({ clusters }),
         rollouts: ways,
       },
+      clusters,
       fingerprintKey: keyring.derive('fingerprint'),
       localStore: { kind: 'local', spec: { path: join(home, 'store') } },
       anchorFile: join(home, 'audit-anchors'),

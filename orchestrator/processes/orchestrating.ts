@@ -11,6 +11,7 @@ import { createToken, findToken } from '../../ledger/tokens.ts';
 import { openQueue } from '../../workers/queue/queue.ts';
 import { createApi } from '../api/api.ts';
 import { type Served, serveApi } from '../api/serve.ts';
+import { startReconciler } from '../cluster/reconciler.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
 import { sealAndAnchor } from '../operations/audit.ts';
 import { dueOf } from '../operations/due.ts';
@@ -28,6 +29,8 @@ export interface Orchestrating {
 const SEAL_MS = 1_000;
 const AGE_MS = 60_000;
 const PRUNE_MS = 3_600_000;
+/** The status of custom resources is at most that old. */
+const LOOK_MS = 1_000;
 
 /** Scheduler, HTTP API and housekeeping of one process; any number of them share the work through the ledger. */
 export async function startOrchestrating(foundation: Foundation): Promise<Orchestrating> {
@@ -67,6 +70,14 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
       createRotationOf(orchestrator, transaction, policy as Policy<PolicySpec>, 'schedule', 'scheduler'),
     wake: orchestrator.wake,
   });
+  const reconciler =
+    config.watchNamespaces &&
+    (await startReconciler({
+      orchestrator,
+      clusters: foundation.clusters,
+      namespaces: config.watchNamespaces,
+      lookMs: Math.min(config.sweepIntervalMs, LOOK_MS),
+    }));
   const chores = [
     every(SEAL_MS, () => sealAndAnchor(ledger, anchorFile)),
     every(AGE_MS, async () => credentialAge().record(await oldestCredentialSeconds(ledger))),
@@ -84,6 +95,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     tokenFile,
     close: async () => {
       for (const chore of chores) clearInterval(chore);
+      await reconciler?.stop();
       await scheduler.stop();
       await served.close();
       await sealAndAnchor(ledger, anchorFile).catch(() => undefined);

@@ -1,4 +1,5 @@
 import { createObject, type WriteOptions } from './create.ts';
+import { refuseDuplicates } from './duplicates.ts';
 import {
   addAll,
   common,
@@ -40,6 +41,7 @@ export function applyConfiguration(
   if (objectAt(configuration, 'metadata').managedFields !== undefined) {
     throw badRequest('metadata.managedFields must be nil');
   }
+  refuseDuplicates(target, configuration);
   const shape = shapeOf(type);
   const { manager, subresource } = options;
   const own = { manager, subresource, operation: 'Apply', apiVersion: groupVersionOf(type) };

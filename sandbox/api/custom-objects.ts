@@ -1,5 +1,6 @@
 import { ruleCauses } from './cel-rules.ts';
 import type { CustomType } from './custom-type.ts';
+import { duplicateCauses } from './duplicates.ts';
 import { isObject, type JsonObject, type KubeObject } from './json.ts';
 import { schemaCauses } from './schema-causes.ts';
 import type { Cause } from './status.ts';
@@ -8,7 +9,7 @@ import { fillDefaults } from './structural-schema.ts';
 /** Fills in and validates an object of a CRD; changes it in place. */
 export function prepareCustom(type: CustomType, object: KubeObject, before: KubeObject | undefined): Cause[] {
   fillDefaults(object, type.schema);
-  const causes = schemaCauses(type.schema, content(object));
+  const causes = [...schemaCauses(type.schema, content(object)), ...duplicateCauses(type, object)];
   if (causes.length > 0) return hasRules(type.schema) ? [...causes, UNCHECKED] : causes;
   return ruleCauses(type.schema, content(object), before && content(before), '');
 }

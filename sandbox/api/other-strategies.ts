@@ -101,9 +101,21 @@ const endpoints = (object: JsonObject) => {
   }
 };
 
+const event: Strategy = {
+  validate: (object) => {
+    const own = textAt(object, 'metadata', 'namespace') ?? '';
+    const named = textAt(object, 'involvedObject', 'namespace') ?? '';
+    // Events about objects without a namespace are kept in the default one.
+    if (named === own || (named === '' && own === 'default')) return [];
+    return [invalidValue('involvedObject.namespace', named, 'does not match event.namespace')];
+  },
+};
+
 /** Kinds of the smaller groups. */
 export const otherStrategies: Readonly<Record<string, Strategy>> = {
   '/Endpoints': { defaults: endpoints },
+  '/Event': event,
+  'events.k8s.io/Event': event,
   [`${RBAC}/Role`]: role,
   [`${RBAC}/ClusterRole`]: role,
   [`${RBAC}/RoleBinding`]: binding,

@@ -108,6 +108,14 @@ function unknownField(field: string): string {
   return `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`;
 }
 
+function readerOf(field: string, kind: string): (object: KubeObject) => string {
+  const path = field.split('.');
+  const textOf = (object: KubeObject, ...at: string[]) => String(valueAt(object, ...at) ?? '');
+  if (kind !== 'Event' || field !== 'source') return (object) => textOf(object, ...path);
+  // The older name of who tells an Event.
+  return (object) => textOf(object, 'source', 'component') || textOf(object, 'reportingComponent');
+}
+
 /** `metadata.name=a,status.phase!=Running`. @throws ApiError 400 for a field that can't be selected by */
 export function fieldSelector(text: string, type: { group: string; kind: string }): Predicate {
   const own = SELECTABLE[`${type.group}/${type.kind}`];
@@ -118,8 +126,8 @@ export function fieldSelector(text: string, type: { group: string; kind: string 
     const [, field = '', operator, wanted] = match;
     if (!allowed.includes(field))
       throw badRequest(own ? `field label not supported: ${field}` : unknownField(field));
-    const path = field.split('.');
-    return (object) => (String(valueAt(object, ...path) ?? '') === wanted) === (operator !== '!=');
+    const read = readerOf(field, type.kind);
+    return (object) => (read(object) === wanted) === (operator !== '!=');
   });
   return (object) => tests.every((test) => test(object));
 }

@@ -201,6 +201,19 @@ describe('a custom object', () => {
     );
   });
 
+  it('has no item twice in a list that its schema calls a map', async () => {
+    const steps = [{ name: 'a' }, { name: 'b' }, { name: 'a', value: 1 }];
+    const made = await post('twice', { mode: 'small', steps });
+    expect(made.status).toBe(422);
+    expect(made.body.message).toContain('spec.steps[2]: Duplicate value: {"name":"a"}');
+    const applied = await cluster.call('PATCH', `${path}/twice?fieldManager=one`, {
+      body: widget('twice', { mode: 'small', steps }),
+      type: 'application/apply-patch+yaml',
+    });
+    expect(applied.status).toBe(500);
+    expect(applied.body.message).toContain('.spec.steps: duplicate entries for key [name="a"]');
+  });
+
   it('is printed with the columns of its definition', async () => {
     await post('printed', { mode: 'small' });
     await patch('printed', { status: { conditions: [{ type: 'Ready', status: 'True' }] } }, '/status');

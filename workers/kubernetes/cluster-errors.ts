@@ -8,6 +8,7 @@ export interface Asked {
   readonly namespace: string;
   readonly name: string;
   readonly cluster: string;
+  readonly subresource?: 'status';
 }
 
 interface Answer {
@@ -42,7 +43,7 @@ function refused({ code, body, headers }: Answer, asked: Asked): RotorError {
       const who = user ?? 'the user of the kubeconfig';
       return new RotorError('cluster.forbidden', {
         what: `${at}: ${who} may not ${verb} ${object}`,
-        hint: `Grant ${who} the verb "${verb}" on ${kind.toLowerCase()}s${asked.apiVersion.includes('/') ? ` of ${asked.apiVersion.split('/')[0]}` : ''} in namespace ${namespace}.`,
+        hint: `Grant ${who} the verb "${verb}" on ${pluralOf(kind)}${asked.subresource ? `/${asked.subresource}` : ''}${asked.apiVersion.includes('/') ? ` of ${asked.apiVersion.split('/')[0]}` : ''} in namespace ${namespace}.`,
       });
     }
     case 404:
@@ -74,6 +75,12 @@ function refused({ code, body, headers }: Answer, asked: Asked): RotorError {
         kind: changes && code !== 503 ? 'ambiguous' : 'retryable',
       });
   }
+}
+
+/** As roles name it: `rotationpolicies`. Kinds whose plural is another word are none of those that we write. */
+function pluralOf(kind: string): string {
+  const name = kind.toLowerCase();
+  return name.endsWith('y') ? `${name.slice(0, -1)}ies` : `${name}s`;
 }
 
 function unanswered(error: unknown, { verb, kind, namespace, name, cluster }: Asked): RotorError {

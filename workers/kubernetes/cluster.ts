@@ -119,6 +119,30 @@ export class Cluster {
     );
   }
 
+  /**
+   * Server-side apply of an object's `status` through its subresource, under our field manager. With
+   * `metadata.resourceVersion` as for {@link apply}.
+   */
+  async applyStatus(call: Call, object: ClusterObject): Promise<ClusterObject> {
+    return this.#ask(call, 'patch', { ...refOf(object), subresource: 'status' }, (options) =>
+      this.#api.patch<ClusterObject>(
+        object,
+        undefined,
+        undefined,
+        FIELD_MANAGER,
+        true,
+        'application/apply-patch+yaml' as PatchStrategy,
+        {
+          ...options,
+          baseServer: {
+            makeRequestContext: (path, method) =>
+              options.baseServer.makeRequestContext(`${path}/status`, method),
+          },
+        },
+      ),
+    );
+  }
+
   /** `patch` holds only what changes: a strategic merge patch, which custom resources don't know, or a merge patch. */
   async patch(call: Call, ref: ObjectRef, patch: Patch): Promise<ClusterObject> {
     const custom = ref.apiVersion.split('/')[0]?.includes('.');
@@ -223,7 +247,7 @@ export class Cluster {
   async #ask<T>(
     call: Call,
     verb: Asked['verb'],
-    ref: ObjectRef,
+    ref: ObjectRef & Pick<Asked, 'subresource'>,
     request: (options: Configuration) => Promise<T>,
   ): Promise<T> {
     const asked: Asked = { verb, ...ref, cluster: this.name };
