@@ -1,6 +1,6 @@
 import type { Call } from '../../core/call.ts';
-import { RotorError } from '../../core/errors.ts';
 import type { Cluster, ObjectRef } from './cluster.ts';
+import { forbidden, pluralOf } from './cluster-errors.ts';
 
 /**
  * Asks the API server whether we may, before anything is changed.
@@ -19,11 +19,8 @@ export async function assertAllowed(
     apiVersion: 'authorization.k8s.io/v1',
     kind: 'SelfSubjectAccessReview',
     metadata: { name: '' },
-    spec: { resourceAttributes: { group, resource: `${kind.toLowerCase()}s`, namespace, verb, ...named } },
+    spec: { resourceAttributes: { group, resource: pluralOf(kind), namespace, verb, ...named } },
   });
   if (review.status?.allowed === true) return;
-  throw new RotorError('cluster.forbidden', {
-    what: `cluster ${cluster.name}: the user of the kubeconfig may not ${verb} ${kind} ${namespace}${name ? `/${name}` : ''}`,
-    hint: `Grant it the verb "${verb}" on ${kind.toLowerCase()}s${group ? ` of ${group}` : ''} in namespace ${namespace}.`,
-  });
+  throw forbidden({ verb, apiVersion, kind, namespace, name, cluster: cluster.name });
 }
