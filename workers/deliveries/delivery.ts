@@ -8,7 +8,10 @@ export interface DeliverySession {
   readonly target: string;
   /** @throws RotorError terminal when this worker can't deliver there (missing directory, unknown owner). */
   plan(call: Call): Promise<void>;
-  /** Replaces what is there by `credential`, all at once or not at all. */
+  /**
+   * Replaces what is there by `credential`, all at once or not at all.
+   * @throws RotorError `cluster.not-found` when a place for it is gone; all others have it then
+   */
   deliver(call: Call, credential: Credential): Promise<void>;
   /** Whether exactly `credential` is there now. */
   holds(call: Call, credential: Credential): Promise<boolean>;

@@ -44,13 +44,21 @@ class SecretDeliverySession implements DeliverySession {
   async deliver(call: Call, credential: Credential): Promise<void> {
     const cluster = await this.#clusters.open(this.#spec.context);
     const data = this.#data(credential);
+    let gone: RotorError | undefined;
     for (const ref of this.#refs()) {
       const existing = await cluster.read(call, ref);
       if (existing) this.#assertOurs(cluster, ref, existing);
       assertFence(call, ref, existing);
       const ours = existing !== undefined;
-      await cluster.apply(call, this.#object(call, ref, credential, data, existing), ours);
+      try {
+        await cluster.apply(call, this.#object(call, ref, credential, data, existing), ours);
+      } catch (error) {
+        // A namespace that was deleted keeps the others from nothing.
+        if (!(error instanceof RotorError) || error.code !== 'cluster.not-found') throw error;
+        gone ??= error;
+      }
     }
+    if (gone) throw gone;
   }
 
   async holds(call: Call, credential: Credential): Promise<boolean> {

@@ -7,7 +7,14 @@ import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
 import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
 import { obstacleOf, progressOf, versionAnnotation, workloadRef } from '../../kubernetes/workloads.ts';
-import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import {
+  type ConsumerProof,
+  type Going,
+  goneProof,
+  type NotYet,
+  type Rollout,
+  type RolloutSession,
+} from '../rollout.ts';
 import { type RollingSpec, rollingSpec } from './spec.ts';
 
 /**
@@ -53,6 +60,8 @@ class RollingSession implements RolloutSession {
   async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
     const { namespace, secretName: name } = this.#spec;
+    if (going === 'back' && !(await cluster.read(call, this.#ref)))
+      return goneProof(this.consumer, this.#name(cluster));
     await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
     const found = await this.#read(call, cluster);
     const change = going === 'forward' ? toVersion : backToVersion;
