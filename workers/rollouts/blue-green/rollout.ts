@@ -163,6 +163,8 @@ class BlueGreenSession implements RolloutSession {
     if (progress.state === 'stuck')
       throw new RotorError('rollout.unhealthy', {
         what: `deployment ${namespace}/${deployment} in cluster ${cluster.name} does not come back: ${progress.detail}`,
+        // Right after the way back began, the controller still says what it said of the way forward.
+        kind: 'retryable',
       });
     if (progress.state === 'moving')
       return { notYet: `deployment ${namespace}/${deployment}: ${progress.detail}` };

@@ -77,6 +77,8 @@ class RollingSession implements RolloutSession {
     if (progress.state === 'stuck')
       throw new RotorError('rollout.unhealthy', {
         what: `${this.#name(cluster)}: ${progress.detail}`,
+        // Right after the way back began, the controller still says what it said of the way forward.
+        ...(going === 'back' ? { kind: 'retryable' as const } : {}),
         hint: `kubectl --context ${cluster.name} -n ${this.#ref.namespace} describe ${this.#ref.kind.toLowerCase()} ${this.#ref.name}`,
       });
     if (progress.state === 'moving') return { notYet: `${this.#name(cluster)}: ${progress.detail}` };
