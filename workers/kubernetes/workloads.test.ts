@@ -32,15 +32,6 @@ describe('a deployment', () => {
       /no progress/,
     ],
     [
-      'late, but only its old pods are still to go',
-      deployment({
-        replicas: 4,
-        conditions: [{ type: 'Progressing', status: 'False', reason: 'ProgressDeadlineExceeded' }],
-      }),
-      'moving',
-      /old pods/,
-    ],
-    [
       'scaled to nothing',
       deployment({ replicas: 0, updatedReplicas: 0, availableReplicas: 0 }, { replicas: 0 }),
       'done',

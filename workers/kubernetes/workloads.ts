@@ -35,9 +35,8 @@ export function progressOf(workload: ClusterObject): Progress {
   const updated: number = status.updatedReplicas ?? 0;
   const available: number = status.availableReplicas ?? 0;
   const total: number = status.replicas ?? 0;
-  // The condition outlives its reason: where all new pods are there, only the last old ones are waited for.
-  const late = conditionOf(workload, 'Progressing')?.reason === 'ProgressDeadlineExceeded';
-  if (late && (updated < wanted || available < wanted))
+  const progressing = conditionOf(workload, 'Progressing');
+  if (progressing?.reason === 'ProgressDeadlineExceeded')
     return {
       state: 'stuck',
       detail: `${updated} of ${wanted} pods are new, ${available} available; it made no progress within its deadline`,
