@@ -35,6 +35,15 @@ function follow(world: World, change: Change): void {
     const namespace = world.store.get('/namespaces', '', object.metadata.namespace ?? '');
     if (namespace) settle(world, namespace);
   } else if (object.metadata.deletionTimestamp !== undefined) settle(world, object);
+  else if (type === 'ADDED') removeOrphan(world, object);
+}
+
+/** Made by a controller that hadn't heard yet that the owner is gone. An owner of an unknown kind may be there for all we know. */
+function removeOrphan(world: World, object: KubeObject): void {
+  const references = objectsAt(object, 'metadata', 'ownerReferences');
+  const type = typeOf(world, object);
+  if (!type || references.length === 0 || hasLivingOwner(world, object)) return;
+  if (references.every((reference) => kindOfOwner(world, reference))) remove(world, type, object, BACKGROUND);
 }
 
 /** Goes on with the deletion of a marked object as far as it can. */
@@ -140,16 +149,20 @@ function hasLivingOwner(world: World, object: KubeObject): boolean {
 }
 
 function ownerOf(world: World, object: KubeObject, reference: JsonObject): KubeObject | undefined {
-  const [group = '', version = ''] = (textAt(reference, 'apiVersion') ?? '').split(/\/(?=[^/]*$)/);
-  const type = world.registry.byKind(
-    version === '' ? '' : group,
-    version || group,
-    textAt(reference, 'kind') ?? '',
-  );
+  const type = kindOfOwner(world, reference);
   if (!type) return undefined;
   const namespace = type.namespaced ? (object.metadata.namespace ?? '') : '';
   const found = world.store.get(type.storage, namespace, textAt(reference, 'name') ?? '');
   return found?.metadata.uid === reference.uid ? found : undefined;
+}
+
+function kindOfOwner(world: World, reference: JsonObject): ResourceType | undefined {
+  const [group = '', version = ''] = (textAt(reference, 'apiVersion') ?? '').split(/\/(?=[^/]*$)/);
+  return world.registry.byKind(
+    version === '' ? '' : group,
+    version || group,
+    textAt(reference, 'kind') ?? '',
+  );
 }
 
 function typeOf(world: World, object: KubeObject): ResourceType | undefined {

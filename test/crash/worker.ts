@@ -3,6 +3,7 @@
  *   node worker.ts <configuration file>
  */
 import { readFile } from 'node:fs/promises';
+import { flushCompileCache } from 'node:module';
 import { systemClock } from '../../core/clock.ts';
 import { createLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
@@ -63,6 +64,8 @@ const host = await startWorkerHost({
   concurrency: 4,
   sweepMs: config.sweepMs,
 });
+// Most of these processes are killed: what was compiled is kept now, for those that come after.
+flushCompileCache();
 process.stdout.write('ready\n');
 process.on('SIGTERM', async () => {
   await host.close();

@@ -139,6 +139,17 @@ describe.runIf(hasControllers)('deleting an owner', () => {
     expect((await cluster.call('GET', `${base}/secrets/fore-owned`)).status).toBe(404);
   });
 
+  it('takes with it what is made in its name afterwards', async () => {
+    const { body: owner } = await cluster.call('POST', `${base}/configmaps`, {
+      body: { metadata: { name: 'early' } },
+    });
+    await cluster.call('DELETE', `${base}/configmaps/early`);
+    const reference = { apiVersion: 'v1', kind: 'ConfigMap', name: 'early', uid: owner.metadata.uid };
+    const metadata = { name: 'early-owned', ownerReferences: [reference] };
+    await cluster.call('POST', `${base}/secrets`, { body: { metadata } });
+    expect(await isGone(`${base}/secrets/early-owned`)).toBe(true);
+  });
+
   it('as an orphan maker leaves what it owned, without an owner', async () => {
     await pair('alone');
     await cluster.call('DELETE', `${base}/configmaps/alone`, { body: { propagationPolicy: 'Orphan' } });

@@ -20,6 +20,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const folder = await mkdtemp(join(tmpdir(), 'rotor-test-'));
   const { chmod } = await import('node:fs/promises');
   await chmod(folder, 0o755);
+  // The crash suites start hundreds of processes; what one has compiled, the next takes over.
+  process.env.NODE_COMPILE_CACHE ??= join(folder, 'compiled');
   const postgres = await startEmbeddedPostgres({
     folder: join(folder, 'postgres'),
     settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '400' },
@@ -31,7 +33,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => {
     if ('stop' in redis) redis.stop();
     await postgres.stop();
-    await rm(folder, { recursive: true, force: true });
+    // The last process of the suites may still be writing what it compiled.
+    await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   };
 }
 

@@ -8,6 +8,9 @@ export interface TcpProxy {
   cutAfter(text: string): void;
   /** Takes `text` from the client and never says anything again, to either side. Once. */
   stall(text: string): void;
+  /** Cuts everything and listens no more, as a server that is being restarted, until {@link up}. */
+  down(): Promise<void>;
+  up(): Promise<void>;
   /** Whether something that was asked for hasn't come by yet. */
   pending(): boolean;
   close(): Promise<void>;
@@ -53,10 +56,19 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
     });
     upstream.on('data', (bytes) => (cutAnswer ? cut() : client.write(bytes)));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const listen = (port: number) =>
+    new Promise<void>((resolve, reject) => {
+      server.once('error', reject).listen(port, '127.0.0.1', resolve);
+    });
+  await listen(0);
   const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  const down = async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  };
   return {
-    port: typeof address === 'object' && address ? address.port : 0,
+    port,
     cutBefore: (text) => {
       before = text;
     },
@@ -67,9 +79,8 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       stalling = text;
     },
     pending: () => [before, after, stalling].some((text) => text !== undefined),
-    close: async () => {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
+    down,
+    up: () => listen(port),
+    close: down,
   };
 }

@@ -17,6 +17,13 @@ interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** As the API server forms it for the kinds we touch: `deployments`, `networkpolicies`, `ingresses`. */
+export function pluralOf(kind: string): string {
+  const singular = kind.toLowerCase();
+  if (/(s|x|ch|sh)$/.test(singular)) return `${singular}es`;
+  return /[^aeiou]y$/.test(singular) ? `${singular.slice(0, -1)}ies` : `${singular}s`;
+}
+
 const UNREACHABLE = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$/;
 const TLS = /CERT|SELF_SIGNED|UNABLE_TO_|^ERR_SSL|^ERR_TLS/;
 
@@ -30,36 +37,39 @@ export function clusterError(error: unknown, asked: Asked): RotorError {
 }
 
 function refused({ code, body, headers }: Answer, asked: Asked): RotorError {
-  const { verb, kind, namespace, name, cluster } = asked;
-  const object = `${kind.toLowerCase()} ${namespace}${name ? `/${name}` : ''}`;
+  const { verb, namespace, cluster } = asked;
+  const object = objectOf(asked);
   const at = `cluster ${cluster}`;
   const { reason, message, causes } = statusOf(body);
-  const changes = verb !== 'get' && verb !== 'list' && verb !== 'watch';
+  const fields = causes.map(({ field, why }) => `${field} (${why})`).join(', ');
   switch (code) {
     case 401:
-      return new RotorError('cluster.refused', { what: `${at} does not know who we are (401)` });
-    case 403: {
-      const user = /User "([^"]{1,200})"/.exec(message)?.[1];
-      const who = user ?? 'the user of the kubeconfig';
-      return new RotorError('cluster.forbidden', {
-        what: `${at}: ${who} may not ${verb} ${object}`,
-        hint: `Grant ${who} the verb "${verb}" on ${pluralOf(kind)}${asked.subresource ? `/${asked.subresource}` : ''}${asked.apiVersion.includes('/') ? ` of ${asked.apiVersion.split('/')[0]}` : ''} in namespace ${namespace}.`,
+      return new RotorError('cluster.refused', {
+        what: `${at} does not know who we are (401 to ${verb} ${object})`,
       });
+    case 403: {
+      // Who may create may not either where the namespace is on its way out: no permission would help.
+      if (causes.some(({ why }) => why === 'NamespaceTerminating') || message.includes('is being terminated'))
+        return new RotorError('cluster.not-found', {
+          what: `${at}: namespace ${namespace} is being deleted, so that nobody may ${verb} ${object} in it`,
+        });
+      const user = /User "([^"]{1,200})"/.exec(message)?.[1];
+      return forbidden(asked, user);
     }
     case 404:
-      return new RotorError('cluster.not-found', { what: `${at} has no ${object}` });
+      return new RotorError('cluster.not-found', { what: `${at} has no ${object} to ${verb}` });
     case 409:
       return new RotorError('cluster.conflict', {
-        what: `${at}: ${object} was changed by somebody else meanwhile (${managersOf(message) ?? reason})`,
+        what: `${at} refuses to ${verb} ${object}: somebody else changed it meanwhile (${managersOf(message) ?? reason})`,
       });
     case 410:
       return new RotorError('cluster.unavailable', {
-        what: `${at}: what was asked of ${object} has expired (410)`,
+        what: `${at} refuses to ${verb} ${object}: the version that was asked for has expired (410)`,
       });
     case 422:
     case 400:
       return new RotorError('cluster.invalid', {
-        what: `${at} refuses ${object} as invalid: ${causes.length > 0 ? causes.join(', ') : reason}`,
+        what: `${at} refuses to ${verb} ${object} as invalid: ${fields || reason}`,
       });
     case 429: {
       const seconds = Number(headers?.['retry-after']);
@@ -72,21 +82,27 @@ function refused({ code, body, headers }: Answer, asked: Asked): RotorError {
       return new RotorError('cluster.unavailable', {
         what: `${at} answers ${code} to ${verb} ${object}`,
         // 503 is said before anything is done; after other failures of a write nobody knows.
-        kind: changes && code !== 503 ? 'ambiguous' : 'retryable',
+        kind: changes(verb) && code !== 503 ? 'ambiguous' : 'retryable',
       });
   }
 }
 
-/** As roles name it: `rotationpolicies`. Kinds whose plural is another word are none of those that we write. */
-function pluralOf(kind: string): string {
-  const name = kind.toLowerCase();
-  return name.endsWith('y') ? `${name.slice(0, -1)}ies` : `${name}s`;
+/** The missing verb and the object, whether a request was refused or we asked beforehand. */
+export function forbidden(asked: Asked, user = 'the user of the kubeconfig'): RotorError {
+  const { verb, apiVersion, kind, namespace, cluster, subresource } = asked;
+  const group = apiVersion.includes('/') ? ` of ${apiVersion.split('/')[0]}` : '';
+  const resource = `${pluralOf(kind)}${subresource ? `/${subresource}` : ''}`;
+  return new RotorError('cluster.forbidden', {
+    what: `cluster ${cluster}: ${user} may not ${verb} ${objectOf(asked)}`,
+    hint: `Grant ${user} the verb "${verb}" on ${resource}${group} in namespace ${namespace}.`,
+  });
 }
 
-function unanswered(error: unknown, { verb, kind, namespace, name, cluster }: Asked): RotorError {
+function unanswered(error: unknown, asked: Asked): RotorError {
+  const { verb, cluster } = asked;
   const cause = error instanceof Error ? error.cause : undefined;
   const code = foreignCode(error) ?? foreignCode(cause) ?? '';
-  const object = `${kind.toLowerCase()} ${namespace}${name ? `/${name}` : ''}`;
+  const object = objectOf(asked);
   if (TLS.test(code)) {
     return new RotorError('cluster.refused', {
       what: `cluster ${cluster}: its certificate is not trusted (${code})`,
@@ -94,24 +110,42 @@ function unanswered(error: unknown, { verb, kind, namespace, name, cluster }: As
     });
   }
   if (UNREACHABLE.test(code))
-    return new RotorError('cluster.unavailable', { what: `cluster ${cluster} can't be reached (${code})` });
+    return new RotorError('cluster.unavailable', {
+      what: `cluster ${cluster} can't be reached to ${verb} ${object} (${code})`,
+    });
   // undici says only this when a connection ends in the middle; anything else is a mistake of ours.
   const broke =
     code !== '' || (error instanceof Error && /fetch failed|terminated|aborted/.test(error.message));
   if (!broke) return asRotorError(error, `${verb} ${object} in cluster ${cluster}`);
   return new RotorError('cluster.unavailable', {
     what: `cluster ${cluster}: the connection broke on ${verb} ${object}${code ? ` (${code})` : ''}`,
-    kind: verb === 'get' || verb === 'list' || verb === 'watch' ? 'retryable' : 'ambiguous',
+    kind: changes(verb) ? 'ambiguous' : 'retryable',
     cause: error,
   });
+}
+
+function changes(verb: Asked['verb']): boolean {
+  return verb !== 'get' && verb !== 'list' && verb !== 'watch';
+}
+
+/** `deployment shop/web`; an object of no namespace by its kind alone when it has no name either. */
+function objectOf({ kind, namespace, name }: Asked): string {
+  return [kind.toLowerCase(), [namespace, name].filter((part) => part !== '').join('/')]
+    .filter((part) => part !== '')
+    .join(' ');
 }
 
 function isAnswer(error: unknown): error is Answer {
   return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'number';
 }
 
+interface Cause {
+  readonly field: string;
+  readonly why: string;
+}
+
 /** The Status object of an answer. Field paths of `causes` are names only; their messages may quote values. */
-function statusOf(body: unknown): { reason: string; message: string; causes: readonly string[] } {
+function statusOf(body: unknown): { reason: string; message: string; causes: readonly Cause[] } {
   let status = body;
   if (typeof body === 'string') {
     try {
@@ -125,7 +159,7 @@ function statusOf(body: unknown): { reason: string; message: string; causes: rea
     message?: string;
     details?: { causes?: { field?: string; reason?: string }[] };
   };
-  const causes = (details?.causes ?? []).map(({ field, reason: why }) => `${field ?? '?'} (${why ?? '?'})`);
+  const causes = (details?.causes ?? []).map(({ field = '?', reason: why = '?' }) => ({ field, why }));
   return { reason: reason ?? 'no reason given', message: message ?? '', causes };
 }
 

@@ -9,6 +9,7 @@ import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
 import { type Asked, clusterError } from './cluster-errors.ts';
 import { type Collections, collectionsOf } from './collections.ts';
+import { keptConnections } from './connections.ts';
 
 /** Our name in `managedFields`: what Rotor has set is told from what others have. */
 export const FIELD_MANAGER = 'rotor';
@@ -39,7 +40,7 @@ export type JsonOperation =
   | { readonly op: 'remove'; readonly path: string };
 
 /** A request that hangs is given up after that long, and probed. */
-const REQUEST_MS = 10_000;
+export const REQUEST_MS = 10_000;
 
 /** A cluster by a context of the kubeconfig. Every request ends with the call's deadline, and says what was asked of what. */
 export class Cluster {
@@ -49,17 +50,20 @@ export class Cluster {
   readonly collections: Collections;
   readonly #api: KubernetesObjectApi;
   readonly #configurationWith: (signal: AbortSignal) => Configuration;
+  readonly #requestMs: number;
 
   constructor(
     name: string,
     api: KubernetesObjectApi,
     configurationWith: (signal: AbortSignal) => Configuration,
     collections: Collections,
+    requestMs: number,
   ) {
     this.name = name;
     this.collections = collections;
     this.#api = api;
     this.#configurationWith = configurationWith;
+    this.#requestMs = requestMs;
   }
 
   /** @returns undefined when there is none */
@@ -252,7 +256,7 @@ export class Cluster {
   ): Promise<T> {
     const asked: Asked = { verb, ...ref, cluster: this.name };
     const doing = `${verb} ${nameOf(ref)} in cluster ${this.name}`;
-    return call.deadline.within(REQUEST_MS, call.clock).run(doing, async (signal) => {
+    return call.deadline.within(this.#requestMs, call.clock).run(doing, async (signal) => {
       try {
         return await request(this.#configurationWith(signal));
       } catch (error) {
@@ -308,13 +312,14 @@ export const noClusters: Clusters = {
 /**
  * The clusters of the default kubeconfig: `KUBECONFIG`, `~/.kube/config`, or the ServiceAccount of the pod.
  * The client is loaded when the first cluster is opened: who delivers to no cluster doesn't pay for it.
+ * @param requestMs a request that hangs is given up after that long
  */
-export function kubeconfigClusters(load?: (config: KubeConfig) => void): Clusters {
+export function kubeconfigClusters(load?: (config: KubeConfig) => void, requestMs = REQUEST_MS): Clusters {
   const opened = new Map<string, Promise<Cluster>>();
   return {
     open: (context) => {
       const key = context ?? '';
-      const known = opened.get(key) ?? openCluster(context, load);
+      const known = opened.get(key) ?? openCluster(context, requestMs, load);
       opened.set(key, known);
       // A kubeconfig that is mended while we run must be read again.
       known.catch(() => opened.delete(key));
@@ -325,6 +330,7 @@ export function kubeconfigClusters(load?: (config: KubeConfig) => void): Cluster
 
 async function openCluster(
   context: string | undefined,
+  requestMs: number,
   load: (config: KubeConfig) => void = (config) => config.loadFromDefault(),
 ): Promise<Cluster> {
   const client = await import('@kubernetes/client-node');
@@ -355,24 +361,29 @@ async function openCluster(
       hint: 'Set KUBECONFIG for the workers, or run them in the cluster.',
     });
   }
-  const configurationWith = (signal?: AbortSignal): Configuration =>
-    client.createConfiguration({
-      baseServer: new client.ServerConfiguration(server, {}),
-      authMethods: { default: config },
-      ...(signal
-        ? {
-            promiseMiddleware: [
-              {
-                pre: async (request) => {
-                  request.setSignal(signal);
-                  return request;
-                },
-                post: async (response) => response,
-              },
-            ],
-          }
-        : {}),
-    });
-  const api = new client.KubernetesObjectApi(configurationWith());
-  return new Cluster(config.getCurrentContext(), api, configurationWith, collectionsOf(config, client));
+  const baseServer = new client.ServerConfiguration(server, {});
+  const configuration = client.createConfiguration({
+    baseServer,
+    authMethods: { default: config },
+    promiseMiddleware: [keptConnections(config)],
+  });
+  // The client takes nothing of a request's own configuration but the server: what ends the request comes in by that.
+  const configurationWith = (signal: AbortSignal): Configuration => ({
+    ...configuration,
+    baseServer: {
+      makeRequestContext: (endpoint, method) => {
+        const request = baseServer.makeRequestContext(endpoint, method);
+        request.setSignal(signal);
+        return request;
+      },
+    },
+  });
+  const api = new client.KubernetesObjectApi(configuration);
+  return new Cluster(
+    config.getCurrentContext(),
+    api,
+    configurationWith,
+    collectionsOf(config, client),
+    requestMs,
+  );
 }

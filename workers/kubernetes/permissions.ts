@@ -1,6 +1,6 @@
 import type { Call } from '../../core/call.ts';
-import { RotorError } from '../../core/errors.ts';
 import type { Cluster, ObjectRef } from './cluster.ts';
+import { forbidden, pluralOf } from './cluster-errors.ts';
 
 /**
  * Asks the API server whether we may, before anything is changed.
@@ -23,7 +23,7 @@ export async function assertAllowed(
     spec: {
       resourceAttributes: {
         group,
-        resource: `${kind.toLowerCase()}s`,
+        resource: pluralOf(kind),
         ...(subresource ? { subresource } : {}),
         namespace,
         verb,
@@ -32,8 +32,13 @@ export async function assertAllowed(
     },
   });
   if (review.status?.allowed === true) return;
-  throw new RotorError('cluster.forbidden', {
-    what: `cluster ${cluster.name}: the user of the kubeconfig may not ${verb} ${kind}${subresource ? `/${subresource}` : ''} ${namespace}${name ? `/${name}` : ''}`,
-    hint: `Grant it the verb "${verb}" on ${kind.toLowerCase()}s${subresource ? `/${subresource}` : ''}${group ? ` of ${group}` : ''} in namespace ${namespace}.`,
+  throw forbidden({
+    verb,
+    apiVersion,
+    kind,
+    namespace,
+    name,
+    cluster: cluster.name,
+    ...(subresource ? { subresource } : {}),
   });
 }

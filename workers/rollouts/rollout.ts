@@ -63,7 +63,7 @@ export interface RolloutSession {
   plan(call: Call): Promise<void>;
   /**
    * Makes the consumer take `credential`, which is delivered already, and looks whether it is healthy with it. May be
-   * repeated: what has begun goes on.
+   * repeated: what has begun goes on. On the way back a consumer that is gone counts as moved: nothing of it uses anything.
    * @throws RotorError `rollout.reload-failed` (retryable) or `rollout.unhealthy` (terminal)
    */
   move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet>;
@@ -80,6 +80,12 @@ export interface RolloutSession {
   members?(call: Call, freshness: Freshness): Promise<readonly RolloutSession[]>;
   /** What `plan` shows to people. */
   survey?(call: Call): Promise<Survey>;
+}
+
+/** On the way back: a consumer that somebody has deleted meanwhile. `name` is the object's. */
+export function goneProof(consumer: string, name: string): ConsumerProof {
+  const detail = `there is no ${name} any more: nothing is left to be moved back`;
+  return { consumer, healthy: true, version: 'restarted', detail, pods: [] };
 }
 
 export interface Rollout<Spec = unknown> {

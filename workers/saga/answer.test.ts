@@ -17,6 +17,7 @@ const unreachable = new RotorError('provider.unreachable', { what: 'x' });
 const lost = new RotorError('provider.connection-lost', { what: 'x' });
 const denied = new RotorError('provider.permission-denied', { what: 'x' });
 const rejected = new RotorError('provider.rejects-generated', { what: 'x' });
+const bug = new RotorError('internal.bug', { what: 'x', kind: 'ambiguous' });
 const fenced = new RotorError('ledger.fenced', { what: 'x' });
 const unhealthy = new RotorError('rollout.unhealthy', { what: 'x' });
 
@@ -27,6 +28,8 @@ test.each<[string, RotorError, Partial<Situation>, string]>([
   ['this secret refused for good: another', rejected, {}, 'regenerate'],
   ['three of them refused: back', rejected, { generations: 3 }, 'turn-back'],
   ['another worker holds it: hands off', fenced, {}, 'let-go'],
+  ['a mistake of ours: once more', bug, {}, 'retry'],
+  ['a mistake of ours, again: back', bug, { failures: 2 }, 'turn-back'],
   ['cancelled: back', unreachable, { cancelled: true }, 'turn-back'],
   ['out of time: back', unreachable, { overdue: true }, 'turn-back'],
   ['denied on the way back: a human', denied, { direction: 'back' }, 'ask-human'],

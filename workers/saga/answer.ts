@@ -31,7 +31,7 @@ export type Answer =
   | { readonly do: 'ask-human' };
 
 /** Attempts of one step before the saga changes its mind about it. */
-const ATTEMPTS = { beforeRevoke: 6, fromRevokeOn: 12, back: 12, generations: 3 } as const;
+const ATTEMPTS = { beforeRevoke: 6, bugBeforeRevoke: 2, fromRevokeOn: 12, back: 12, generations: 3 } as const;
 const BACKOFF = { baseMs: 200, maxMs: 30_000 } as const;
 
 /** Decides how the saga goes on after a step failed. */
@@ -50,9 +50,9 @@ export function answerTo(error: RotorError, situation: Situation): Answer {
   if (situation.overdue || situation.cancelled) return instead(situation, retry, false);
   if (error.code === 'provider.rejects-generated' && situation.generations < ATTEMPTS.generations)
     return { do: 'regenerate' };
-  return worthRepeating && situation.failures < ATTEMPTS.beforeRevoke
-    ? retry
-    : instead(situation, retry, worthRepeating);
+  // A mistake of ours happens again and again: once more, since nobody knows what was done, and then back.
+  const most = error.code === 'internal.bug' ? ATTEMPTS.bugBeforeRevoke : ATTEMPTS.beforeRevoke;
+  return worthRepeating && situation.failures < most ? retry : instead(situation, retry, worthRepeating);
 }
 
 /** Steps after which no consumer has seen the new credential yet, so that another may take its place. */

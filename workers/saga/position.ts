@@ -1,3 +1,4 @@
+import type { ErrorRecord } from '../../core/errors.ts';
 import type { JournalRow } from '../../ledger/journal.ts';
 import { isForwardOnly, STEPS, type StepName, stepIndex } from './steps.ts';
 
@@ -18,6 +19,8 @@ export interface Position {
   readonly undone: ReadonlySet<StepName>;
   /** When the rotation turned back. */
   readonly backSince: Date | undefined;
+  /** Why it did. */
+  readonly because: ErrorRecord | undefined;
   /** Forward outcomes by step, the latest one. */
   readonly facts: ReadonlyMap<StepName, Readonly<Record<string, unknown>>>;
   /** When the latest intent and outcome of a forward step were committed, by the database's clock. */
@@ -39,6 +42,7 @@ export function positionOf(journal: readonly JournalRow[]): Position {
   let failures = 0;
   let generations = 0;
   let backSince: Date | undefined;
+  let because: ErrorRecord | undefined;
   const touched = new Set<StepName>(['plan']);
   const undone = new Set<StepName>();
   const facts = new Map<StepName, Readonly<Record<string, unknown>>>();
@@ -63,6 +67,7 @@ export function positionOf(journal: readonly JournalRow[]): Position {
     phase = row.event === 'intent' ? 'open' : 'done';
     if (row.direction === 'back') {
       backSince ??= row.at;
+      if (row.facts.because) because = row.facts.because as ErrorRecord;
       if (row.event === 'done') undone.add(name);
       continue;
     }
@@ -90,6 +95,7 @@ export function positionOf(journal: readonly JournalRow[]): Position {
     touched: [...touched],
     undone,
     backSince,
+    because,
     facts,
     announcedAt,
     doneAt,

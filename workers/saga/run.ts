@@ -2,25 +2,21 @@ import type { Call } from '../../core/call.ts';
 import type { Credential } from '../../core/credential.ts';
 import { asRotorError, RotorError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
-import { retry } from '../../core/retry.ts';
 import { inSpan, stepDuration } from '../../core/telemetry.ts';
-import {
-  type JournalEntry,
-  type JournalRow,
-  recordTransition,
-  type Transition,
-} from '../../ledger/journal.ts';
+import type { JournalEntry, JournalRow } from '../../ledger/journal.ts';
 import { type Claimed, type Direction, ledgerNow, renewLease } from '../../ledger/rotations.ts';
 import { isCompromised, listVersions } from '../../ledger/versions.ts';
 import { steps as allSteps } from '../steps/registry.ts';
-import { answerTo, undoOrder } from './answer.ts';
+import { answerTo } from './answer.ts';
 import { type Done, fingerprintOf, readVersion, type StepContext, type Wait } from './context.ts';
 import type { RunOutcome, Saga } from './engine.ts';
 import type { Lease } from './lease.ts';
 import type { Parts } from './parts.ts';
-import { mayTurnBack, type Position, positionOf } from './position.ts';
+import { mayTurnBack } from './position.ts';
+import { type Change, RunJournal } from './run-journal.ts';
 import type { RotationSpec } from './spec.ts';
 import { nextStep, type StepName, type StepTable } from './steps.ts';
+import { nextBack, regenerate, type Turnable, turnBack, turnForward } from './turning.ts';
 
 /** Waits up to this are slept through with the lease; longer ones give the worker slot back. */
 const SHORT_WAIT_MS = 1_000;
@@ -38,8 +34,6 @@ interface RunOptions {
   readonly stop: AbortSignal | undefined;
 }
 
-type Change = Omit<Transition, 'rotationId' | 'epoch' | 'seq' | 'entries' | 'leaseMs'>;
-
 /** One worker's turn at one rotation, from a claim until it ends, waits or is handed over. */
 export class Run {
   readonly #saga: Saga;
@@ -47,18 +41,11 @@ export class Run {
   readonly #lease: Lease;
   readonly #log: Logger;
   readonly #stop: AbortSignal | undefined;
-  readonly #rows: JournalRow[];
+  readonly #journal: RunJournal;
   readonly #steps: StepTable;
   readonly #credentials = new Map<string, Credential>();
-  /** Entries that the next commit takes along: the outcome before a step that only reads, and that step's intent. */
-  #deferred: readonly JournalEntry[] = [];
-  #seq: number;
-  #position: Position;
   #oldVersion: string | undefined;
   #newVersion: string | undefined;
-  #cancel: boolean;
-  #overdue: boolean;
-  #error: RotorError | undefined;
   #parts: Parts | undefined;
   /** The effect of the open step may have happened: an earlier holder announced it, or an answer was lost. */
   #inDoubt: boolean;
@@ -70,14 +57,11 @@ export class Run {
     this.#lease = lease;
     this.#log = log;
     this.#stop = stop;
-    this.#rows = [...journal];
-    this.#seq = journal.at(-1)?.seq ?? 0;
-    this.#position = positionOf(this.#rows);
+    const { ledger, clock } = saga;
+    this.#journal = new RunJournal({ ledger, clock, log, rotation, lease, rows: journal });
     this.#oldVersion = rotation.oldVersion;
     this.#newVersion = rotation.newVersion;
-    this.#cancel = rotation.cancelRequested;
-    this.#overdue = rotation.overdue;
-    this.#inDoubt = this.#position.phase === 'open';
+    this.#inDoubt = this.#journal.position.phase === 'open';
   }
 
   async go(open: () => Parts): Promise<RunOutcome> {
@@ -108,11 +92,14 @@ export class Run {
 
   /** One step further; an outcome when this turn is over. */
   async #advance(): Promise<RunOutcome | undefined> {
-    const { direction, step, phase } = this.#position;
-    if (direction === 'back' && (await this.#oldHasLeaked())) return this.#turnForward();
+    const { direction, step, phase } = this.#journal.position;
+    if (direction === 'back' && (await this.#oldHasLeaked())) {
+      this.#log.warn('the old credential has leaked: going forward again');
+      return turnForward(this.#turnable());
+    }
     if (phase !== 'open') {
       if (this.#stop?.aborted) return this.#handOver();
-      const next = direction === 'forward' ? nextStep(step, this.#steps) : this.#nextBack();
+      const next = direction === 'forward' ? nextStep(step, this.#steps) : nextBack(this.#turnable());
       if (!next) return this.#finish(direction === 'forward' ? 'done' : 'rolled-back');
       await this.#announce(direction, next);
       return undefined;
@@ -122,17 +109,12 @@ export class Run {
     return this.#attempt(direction, step);
   }
 
-  #nextBack(): StepName | undefined {
-    const { overlap } = this.#required().rotator.capabilities;
-    return undoOrder(this.#position.touched, overlap).find((step) => !this.#position.undone.has(step));
-  }
-
   /** Cancelled or out of time, and still able to turn back. */
   #shouldTurnBack(): RotorError | undefined {
-    if (!mayTurnBack(this.#position)) return undefined;
+    if (!mayTurnBack(this.#journal.position)) return undefined;
     const name = `rotation ${this.#rotation.id}`;
-    if (this.#cancel) return new RotorError('rotation.cancelled', { what: `${name} was cancelled` });
-    if (!this.#overdue) return undefined;
+    if (this.#journal.cancel) return new RotorError('rotation.cancelled', { what: `${name} was cancelled` });
+    if (!this.#journal.overdue) return undefined;
     const waiting = this.#rotation.error?.what;
     return new RotorError('rotation.deadline', {
       what: `${name} did not end within its deadline${waiting ? `; last: ${waiting}` : ''}`,
@@ -186,7 +168,7 @@ export class Run {
     this.#log.info({ step, direction }, direction === 'forward' ? 'step done' : 'step undone');
     const next = direction === 'forward' ? nextStep(step, this.#steps) : undefined;
     if (direction === 'forward' && !next) return this.#finish('done', [entry], { ...change, audit });
-    if (next && !this.#stop?.aborted && !this.#cancel && !this.#overdue) {
+    if (next && !this.#stop?.aborted && !this.#journal.cancel && !this.#journal.overdue) {
       if (this.#steps[next]?.readsOnly && audit.length === 0 && Object.keys(change).length === 0)
         return this.#defer(entry, { direction, step: next, event: 'intent', facts: {} });
       return this.#announce('forward', next, [entry], { ...change, audit });
@@ -197,16 +179,10 @@ export class Run {
     return turningBack ? this.#turnBack(turningBack) : undefined;
   }
 
-  /** A step that only reads needs no announcement: should this worker die, whoever comes next probes the step before. */
   async #defer(outcome: JournalEntry, intent: JournalEntry): Promise<undefined> {
-    this.#deferred = [outcome, intent];
-    this.#position = positionOf([...this.#rows, ...this.#asRows(this.#deferred, this.#rows.at(-1)?.at)]);
+    this.#journal.defer([outcome, intent]);
     this.#inDoubt = false;
     await this.#saga.faults.reach(`${intent.direction}:${intent.step}:announced`);
-  }
-
-  #asRows(entries: readonly JournalEntry[], at = new Date(0)): readonly JournalRow[] {
-    return entries.map((entry) => ({ ...entry, seq: this.#seq, at, epoch: this.#rotation.epoch }));
   }
 
   async #announce(
@@ -214,9 +190,10 @@ export class Run {
     step: StepName,
     before: readonly JournalEntry[] = [],
     change: Change = {},
+    facts: JournalEntry['facts'] = {},
   ): Promise<undefined> {
     const announced = direction === 'forward' ? this.#steps[step]?.announce?.(this.#context()) : undefined;
-    const entry: JournalEntry = { direction, step, event: 'intent', facts: announced?.facts ?? {} };
+    const entry: JournalEntry = { direction, step, event: 'intent', facts: announced?.facts ?? facts };
     const versions = [...(change.versions ?? []), ...(announced?.versions ?? [])];
     await this.#record([...before, entry], {
       ...change,
@@ -243,7 +220,7 @@ export class Run {
     waitReason: string,
     entries: readonly JournalEntry[] = [],
   ): Promise<RunOutcome> {
-    const seen = this.#cancel ? { cancelSeen: true as const } : {};
+    const seen = this.#journal.cancel ? { cancelSeen: true as const } : {};
     await this.#record(
       entries,
       { state: 'waiting', wakeInMs: Math.ceil(wakeInMs), waitReason, ...seen },
@@ -263,12 +240,12 @@ export class Run {
     const situation = {
       direction,
       step,
-      failures: this.#position.failures + 1,
-      generations: this.#position.generations,
-      mayTurnBack: mayTurnBack(this.#position),
+      failures: this.#journal.position.failures + 1,
+      generations: this.#journal.position.generations,
+      mayTurnBack: mayTurnBack(this.#journal.position),
       oldCompromised: await this.#oldHasLeaked(),
-      overdue: this.#overdue,
-      cancelled: this.#cancel,
+      overdue: this.#journal.overdue,
+      cancelled: this.#journal.cancel,
       random: this.#saga.random.int(1_000) / 1_000,
     };
     const answer = answerTo(error, situation);
@@ -280,11 +257,12 @@ export class Run {
         this.#inDoubt ||= answer.inDoubt;
         if (answer.inMs > SHORT_WAIT_MS || this.#stop?.aborted)
           return this.#park(answer.inMs, error.message, [entry]);
-        await this.#record([entry], { error: error.toJSON() });
+        // On the way back the rotation's error is why it turned back.
+        await this.#record([entry], direction === 'forward' ? { error: error.toJSON() } : {});
         await this.#saga.clock.sleep(answer.inMs);
         return undefined;
       case 'regenerate':
-        return this.#regenerate([entry]);
+        return regenerate(this.#turnable(), [entry]);
       case 'turn-back':
         return this.#turnBack(error, [entry]);
       case 'ask-human':
@@ -296,42 +274,23 @@ export class Run {
     return this.#oldVersion !== undefined && (await isCompromised(this.#saga.ledger, this.#oldVersion));
   }
 
-  /** This credential won't do: make sure that it is not applied, forget it, make another. */
-  async #regenerate(entries: readonly JournalEntry[]): Promise<undefined> {
-    const context = this.#context();
-    const { touched, undone } = this.#position;
-    const installed = touched.includes('install') && !undone.has('install');
-    // Where the secret is replaced in place, taking it back would put a leaked one into its place: the next overwrites it.
-    const inPlace = this.#required().rotator.capabilities.overlap === 'none';
-    const takeBack = installed && !(inPlace && (await this.#oldHasLeaked()));
-    if (takeBack) await this.#steps.install?.undo?.(context);
-    const forgotten = (await this.#steps.generate?.undo?.(context)) as Done;
-    return this.#announce('forward', 'generate', entries, {
-      versions: forgotten.versions ?? [],
-      direction: 'forward',
-    });
-  }
-
   async #turnBack(error: RotorError, entries: readonly JournalEntry[] = []): Promise<RunOutcome | undefined> {
-    if (await this.#oldHasLeaked()) return this.#askHuman(error, entries);
-    this.#error = error;
-    this.#position = { ...this.#position, direction: 'back', phase: 'done' };
-    const change: Change = { direction: 'back', error: error.toJSON() };
-    const next = this.#nextBack();
-    if (!next) return this.#finish('rolled-back', entries, change);
-    this.#log.warn({ err: error }, 'turning back');
-    return this.#announce('back', next, entries, change);
+    this.#log.warn({ err: error }, 'the way forward is given up');
+    return turnBack(this.#turnable(), error, entries);
   }
 
-  /** On the way back to a credential that has leaked since: forward again, with this one where it is still accepted. */
-  async #turnForward(): Promise<RunOutcome | undefined> {
-    const { undone, step, phase, touched } = this.#position;
-    const taken = (name: StepName) => undone.has(name) || (phase === 'open' && step === name);
-    this.#log.warn('the old credential has leaked: going forward again');
-    if (!touched.includes('generate') || undone.has('generate'))
-      return this.#announce('forward', 'generate', [], { direction: 'forward' });
-    if (taken('install') || taken('generate') || !touched.includes('publish')) return this.#regenerate([]);
-    return this.#announce('forward', 'publish', [], { direction: 'forward' });
+  #turnable(): Turnable {
+    return {
+      position: this.#journal.position,
+      steps: this.#steps,
+      overlap: this.#required().rotator.capabilities.overlap,
+      context: () => this.#context(),
+      oldHasLeaked: () => this.#oldHasLeaked(),
+      announce: (direction, step, before, change, facts) =>
+        this.#announce(direction, step, before, change, facts),
+      askHuman: (error, entries) => this.#askHuman(error, entries),
+      rolledBack: (entries, change) => this.#finish('rolled-back', entries, change),
+    };
   }
 
   async #askHuman(error: RotorError, entries: readonly JournalEntry[]): Promise<RunOutcome> {
@@ -342,7 +301,7 @@ export class Run {
 
   /** The policy can't be opened at all: nothing to undo yet, or nothing that this worker could do. */
   async #refuse(error: RotorError): Promise<RunOutcome> {
-    if (this.#position.touched.length === 0)
+    if (this.#journal.position.touched.length === 0)
       return this.#finish('rolled-back', [], { error: error.toJSON() });
     return this.#askHuman(error, []);
   }
@@ -352,11 +311,11 @@ export class Run {
     entries: readonly JournalEntry[] = [],
     change: Change = {},
   ): Promise<RunOutcome> {
-    const error = this.#error ?? undefined;
+    const error = change.error ?? (state === 'rolled-back' ? this.#journal.position.because : undefined);
     const detail = {
       policy: this.#rotation.policy,
       version: this.#newVersion ?? null,
-      ...(change.error || error ? { code: change.error?.code ?? error?.code } : {}),
+      ...(error ? { code: error.code } : {}),
     };
     const ended = {
       actor: `worker/${this.#saga.worker}`,
@@ -367,7 +326,7 @@ export class Run {
     await this.#record(
       entries,
       {
-        ...(state === 'done' ? { error: null } : {}),
+        ...(state === 'done' ? { error: null } : error ? { error } : {}),
         ...change,
         state,
         audit: [...(change.audit ?? []), ended],
@@ -380,37 +339,8 @@ export class Run {
     return { state };
   }
 
-  /** Commits one transition; a lost answer is repeated, which changes nothing the second time. */
-  async #record(entries: readonly JournalEntry[], change: Change, keep = true): Promise<void> {
-    this.#lease.assertHeld(this.#rotation.id);
-    const askedAt = this.#saga.clock.monotonicMs();
-    const all = [...this.#deferred, ...entries];
-    const transition: Transition = {
-      ...change,
-      rotationId: this.#rotation.id,
-      epoch: this.#rotation.epoch,
-      seq: this.#seq,
-      entries: all,
-      ...(keep ? { leaseMs: this.#lease.ms } : {}),
-    };
-    const flags = await retry(() => recordTransition(this.#saga.ledger, transition), {
-      attempts: 1_000,
-      baseMs: 20,
-      maxMs: 500,
-      deadline: this.#lease.deadline(),
-      clock: this.#saga.clock,
-      onRetry: (err, attempt) => {
-        if (attempt === 1 || attempt % 100 === 0) this.#log.warn({ err }, 'the ledger takes no record now');
-      },
-    });
-    if (flags.renewed) this.#lease.renewed(askedAt);
-    this.#cancel = flags.cancel;
-    this.#overdue = flags.overdue;
-    if (all.length === 0) return;
-    this.#deferred = [];
-    this.#seq = flags.seq;
-    this.#rows.push(...this.#asRows(all, flags.recordedAt));
-    this.#position = positionOf(this.#rows);
+  #record(entries: readonly JournalEntry[], change: Change, keep = true): Promise<void> {
+    return this.#journal.commit(entries, change, keep);
   }
 
   #renewRegularly(): () => void {
@@ -453,7 +383,7 @@ export class Run {
       spec: this.#rotation.spec,
       parts: this.#required(),
       get position() {
-        return run.#position;
+        return run.#journal.position;
       },
       call,
       oldVersion: this.#oldVersion,

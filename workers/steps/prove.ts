@@ -10,7 +10,7 @@ export const prove: Step = {
     const fresh = await context.newCredential();
     const old = await context.oldCredential();
     // Somebody may have written the target since; consumers must not find a dead credential there.
-    const { facts: delivered } = await deliverEverywhere(context, fresh);
+    const { facts: delivered } = await deliverEverywhere(context, fresh, 'gone is done');
     if (rotator.capabilities.overlap === 'no-provider') {
       const facts = { ...delivered, skipped: 'nobody checks this value', ...(await collectOld(context)) };
       return { facts, versions: revoked(context) };

@@ -1,10 +1,11 @@
 import type { Credential } from '../../core/credential.ts';
+import { RotorError } from '../../core/errors.ts';
 import type { ConsumerProof, Freshness, RolloutSession } from '../rollouts/rollout.ts';
 import { type Mover, nextTurn } from '../rollouts/waves.ts';
 import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
 import type { Parts } from '../saga/parts.ts';
 import type { RolloutLimits } from '../saga/spec.ts';
-import { deliverEverywhere } from './deliver.ts';
+import { assertStillDelivered, deliverEverywhere, isGone } from './deliver.ts';
 
 /** A rollout may last as long as its consumers need to become healthy; the lease is renewed meanwhile. */
 const ROLLOUT_MS = 15 * 60_000;
@@ -13,15 +14,24 @@ const ONE_BY_ONE: RolloutLimits = { maxMoving: 1, pauseMs: 0, coalesceMs: 0 };
 /** Consumers move to the new version wave by wave, each wave proven healthy before the next. */
 export const rollout: Step = {
   async perform(context): Promise<Done | Wait> {
-    return move(context, await context.newCredential());
+    const fresh = await context.newCredential();
+    await assertStillDelivered(context, fresh);
+    return move(context, fresh);
   },
 
   /** Consumers read what is delivered, so the previous version is delivered back before they are told. */
   async undo(context): Promise<Done | Wait> {
     const old = await context.oldCredential();
     if (!old) return { facts: { skipped: 'there was no earlier credential' } };
-    await deliverEverywhere(context, old);
-    return move(context, old);
+    await deliverEverywhere(context, old, 'gone is done');
+    try {
+      return await move(context, old);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      // It was there a moment ago. The next look finds that there is nothing left to move back.
+      const { code, message, hint } = error;
+      throw new RotorError(code, { what: message, hint, kind: 'retryable', cause: error });
+    }
   },
 };
 
@@ -125,6 +135,8 @@ async function pause(
 /** Cleans up what consumers kept for the way back. @returns what is still to be waited for */
 export async function finishRollouts(context: StepContext): Promise<Wait | undefined> {
   const fresh = await context.newCredential();
+  // Pods that start now read what is there now.
+  if (context.parts.rollouts.some(({ finish }) => finish)) await assertStillDelivered(context, fresh);
   for (const { session } of await membersOf(context, 'followed')) {
     const seen = await session.finish?.(context.call(ROLLOUT_MS), fresh);
     if (seen) return settling(context, seen.notYet);

@@ -15,7 +15,15 @@ import {
   workloadRef,
 } from '../../kubernetes/workloads.ts';
 import { type AllowedCommands, assertAllowed as assertAllowedCommand } from '../reload/allowed-commands.ts';
-import type { ConsumerProof, Going, MovedWorkload, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import {
+  type ConsumerProof,
+  type Going,
+  goneProof,
+  type MovedWorkload,
+  type NotYet,
+  type Rollout,
+  type RolloutSession,
+} from '../rollout.ts';
 import { askGates } from './gates.ts';
 import { nameOfGate } from './gates-decision.ts';
 import type { Gate } from './gates-spec.ts';
@@ -72,9 +80,11 @@ class BlueGreenSession implements RolloutSession {
       ['delete', { ...this.#blueRef(), name: '' }],
       // What the gates saw is noted at the twin.
       ...(this.#spec.gates.length > 0 ? [['patch', { ...this.#blueRef(), name: '' }] as const] : []),
+      ['list', { ...this.#blueRef(), name: '' }],
       ['patch', this.#serviceRef()],
       ['list', podsIn(namespace)],
       ['patch', podsIn(namespace)],
+      ['list', slicesIn(namespace)],
     ] as const)
       await assertAllowed(call, cluster, verb, ref);
     const obstacle = obstacleOf(blue) ?? mismatch(blue, service);
@@ -179,7 +189,12 @@ class BlueGreenSession implements RolloutSession {
   /** Within the grace time the Deployment was never touched: its pods run what they ran. Later it is rolled back. */
   async #backToBlue(call: Call, cluster: Cluster, credential: Credential): Promise<ConsumerProof | NotYet> {
     const { namespace, deployment, service: name } = this.#spec;
-    const found = await this.#read(call, cluster, this.#blueRef());
+    const found = await cluster.read(call, this.#blueRef());
+    if (!found) {
+      await this.#removeTwins(call, cluster, []);
+      await this.#leadBack(call, cluster);
+      return goneProof(this.consumer, `deployment ${namespace}/${deployment} in cluster ${cluster.name}`);
+    }
     const { workload: blue, wanted } = await backToVersion(
       call,
       cluster,
@@ -193,22 +208,26 @@ class BlueGreenSession implements RolloutSession {
     if (progress.state === 'stuck')
       throw new RotorError('rollout.unhealthy', {
         what: `deployment ${namespace}/${deployment} in cluster ${cluster.name} does not come back: ${progress.detail}`,
+        // Right after the way back began, the controller still says what it said of the way forward.
+        kind: 'retryable',
       });
     if (progress.state === 'moving')
       return { notYet: `deployment ${namespace}/${deployment}: ${progress.detail}` };
-    const service = await this.#read(call, cluster, this.#serviceRef());
-    if (service.spec?.selector?.[SLOT] !== undefined) {
+    const service = await cluster.read(call, this.#serviceRef());
+    if (service?.spec?.selector?.[SLOT] !== undefined) {
       await this.#label(call, cluster, blue);
       await this.#switch(call, cluster, BLUE);
     }
     await this.#removeTwins(call, cluster, []);
-    await this.#switch(call, cluster, undefined);
+    await this.#leadBack(call, cluster);
     const pods = await podsOn(call, cluster, blue, this.#annotation, wanted);
     return {
       consumer: this.consumer,
       healthy: true,
       version: 'restarted',
-      detail: `service ${namespace}/${name} leads to the ${pods.length} pods of ${deployment}, which have the template of before`,
+      detail: service
+        ? `service ${namespace}/${name} leads to the ${pods.length} pods of ${deployment}, which have the template of before`
+        : `there is no service ${namespace}/${name} any more; the ${pods.length} pods of ${deployment} have the template of before`,
       pods,
     };
   }
@@ -246,6 +265,11 @@ class BlueGreenSession implements RolloutSession {
     });
   }
 
+  /** On the way back: the selector as it was, if the Service is still there. */
+  async #leadBack(call: Call, cluster: Cluster): Promise<void> {
+    if (await cluster.read(call, this.#serviceRef())) await this.#switch(call, cluster, undefined);
+  }
+
   /** @param but slots whose twins stay */
   async #removeTwins(call: Call, cluster: Cluster, but: readonly string[]): Promise<void> {
     const ours = `${TWIN_OF}=${this.#spec.deployment.slice(0, 63)}${but.length > 0 ? `,${SLOT} notin (${but.join(',')})` : ''}`;
@@ -277,6 +301,10 @@ function passed(gates: readonly Gate[]): string {
 
 function podsIn(namespace: string): ObjectRef {
   return { apiVersion: 'v1', kind: 'Pod', namespace, name: '' };
+}
+
+function slicesIn(namespace: string): ObjectRef {
+  return { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', namespace, name: '' };
 }
 
 /** A Service that selects other pods than the Deployment's would be switched away from its clients. */

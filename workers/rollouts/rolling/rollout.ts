@@ -15,7 +15,15 @@ import {
   versionAnnotation,
   workloadRef,
 } from '../../kubernetes/workloads.ts';
-import type { ConsumerProof, Going, MovedWorkload, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import {
+  type ConsumerProof,
+  type Going,
+  goneProof,
+  type MovedWorkload,
+  type NotYet,
+  type Rollout,
+  type RolloutSession,
+} from '../rollout.ts';
 import { type RollingSpec, rollingSpec } from './spec.ts';
 
 const POD = { apiVersion: 'v1', kind: 'Pod' };
@@ -67,6 +75,8 @@ class RollingSession implements RolloutSession {
     const cluster = await this.#clusters.open(this.#spec.context);
     const { namespace, secretName: name } = this.#spec;
     const { versionId } = credential;
+    if (going === 'back' && !(await cluster.read(call, this.#ref)))
+      return goneProof(this.consumer, this.#name(cluster));
     const secret = await assertDelivered(call, cluster, { namespace, name }, versionId);
     const found = await this.#read(call, cluster);
     const { workload, wanted } =
@@ -77,6 +87,8 @@ class RollingSession implements RolloutSession {
     if (progress.state === 'stuck')
       throw new RotorError('rollout.unhealthy', {
         what: `${this.#name(cluster)}: ${progress.detail}`,
+        // Right after the way back began, the controller still says what it said of the way forward.
+        ...(going === 'back' ? { kind: 'retryable' as const } : {}),
         hint: `kubectl --context ${cluster.name} -n ${this.#ref.namespace} describe ${this.#ref.kind.toLowerCase()} ${this.#ref.name}`,
       });
     if (progress.state === 'moving') {

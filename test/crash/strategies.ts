@@ -1,0 +1,16 @@
+import type { Strategy } from './shop.ts';
+
+/**
+ * Every rollout that speaks to a cluster, as the policy of a {@link Shop} names it: a new one joins the crash matrix by a
+ * line here.
+ */
+export const STRATEGIES: Readonly<Record<string, Strategy>> = {
+  rolling: (namespace) => ({ kind: 'rolling', spec: { deployment: 'web', namespace, secretName: 'db' } }),
+  blueGreen: (namespace) => ({
+    kind: 'blueGreen',
+    spec: { deployment: 'web', service: 'web', namespace, secretName: 'db' },
+  }),
+};
+
+/** Rollouts that ask no cluster for anything, and deliveries to somewhere else. */
+export const WITHOUT_CLUSTER = { rollouts: ['reload', 'none'], deliveries: ['file'] } as const;

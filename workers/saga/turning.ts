@@ -1,0 +1,75 @@
+import type { RotorError } from '../../core/errors.ts';
+import type { JournalEntry } from '../../ledger/journal.ts';
+import type { Direction } from '../../ledger/rotations.ts';
+import { undoOrder } from './answer.ts';
+import type { Done, StepContext } from './context.ts';
+import type { RunOutcome } from './engine.ts';
+import type { Position } from './position.ts';
+import type { Change } from './run-journal.ts';
+import type { StepName, StepTable } from './steps.ts';
+
+/** What turning needs of a run. */
+export interface Turnable {
+  readonly position: Position;
+  readonly steps: StepTable;
+  readonly overlap: string;
+  context(): StepContext;
+  oldHasLeaked(): Promise<boolean>;
+  /** Commits the intent of a step, with what comes before it. */
+  announce(
+    direction: Direction,
+    step: StepName,
+    before: readonly JournalEntry[],
+    change: Change,
+    facts?: JournalEntry['facts'],
+  ): Promise<undefined>;
+  askHuman(error: RotorError, entries: readonly JournalEntry[]): Promise<RunOutcome>;
+  rolledBack(entries: readonly JournalEntry[], change: Change): Promise<RunOutcome>;
+}
+
+/** The step that is undone next; undefined when all is. */
+export function nextBack({
+  position,
+  overlap,
+}: Pick<Turnable, 'position' | 'overlap'>): StepName | undefined {
+  return undoOrder(position.touched, overlap).find((step) => !position.undone.has(step));
+}
+
+/** Begins the way back, unless the old credential has leaked. Why is in the journal: whoever ends the way tells it. */
+export async function turnBack(
+  run: Turnable,
+  error: RotorError,
+  entries: readonly JournalEntry[] = [],
+): Promise<RunOutcome | undefined> {
+  if (await run.oldHasLeaked()) return run.askHuman(error, entries);
+  const change: Change = { direction: 'back', error: error.toJSON() };
+  const next = nextBack(run);
+  if (!next) return run.rolledBack(entries, change);
+  return run.announce('back', next, entries, change, { because: error.toJSON() });
+}
+
+/** On the way back to a credential that has leaked since: forward again, with this one where it is still accepted. */
+export async function turnForward(run: Turnable): Promise<RunOutcome | undefined> {
+  const { undone, step, phase, touched } = run.position;
+  const taken = (name: StepName) => undone.has(name) || (phase === 'open' && step === name);
+  if (!touched.includes('generate') || undone.has('generate'))
+    return run.announce('forward', 'generate', [], { direction: 'forward' });
+  if (taken('install') || taken('generate') || !touched.includes('publish')) return regenerate(run, []);
+  return run.announce('forward', 'publish', [], { direction: 'forward' });
+}
+
+/** This credential won't do: make sure that it is not applied, forget it, make another. */
+export async function regenerate(run: Turnable, entries: readonly JournalEntry[]): Promise<undefined> {
+  const context = run.context();
+  const { touched, undone } = run.position;
+  const installed = touched.includes('install') && !undone.has('install');
+  // Where the secret is replaced in place, taking it back would put a leaked one into its place: the next overwrites it.
+  const inPlace = run.overlap === 'none';
+  const takeBack = installed && !(inPlace && (await run.oldHasLeaked()));
+  if (takeBack) await run.steps.install?.undo?.(context);
+  const forgotten = (await run.steps.generate?.undo?.(context)) as Done;
+  return run.announce('forward', 'generate', entries, {
+    versions: forgotten.versions ?? [],
+    direction: 'forward',
+  });
+}
