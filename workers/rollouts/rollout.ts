@@ -64,9 +64,10 @@ export interface RolloutSession {
   /**
    * Makes the consumer take `credential`, which is delivered already, and looks whether it is healthy with it. May be
    * repeated: what has begun goes on.
+   * @param windowMs how long it may wait for other credentials of the same workload, to share one rollout with them
    * @throws RotorError `rollout.reload-failed` (retryable) or `rollout.unhealthy` (terminal)
    */
-  move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet>;
+  move(call: Call, credential: Credential, going: Going, windowMs?: number): Promise<ConsumerProof | NotYet>;
   /**
    * After the grace time: gives up what was kept for a quick way back, so that nothing uses the old credential any more.
    * Repeated until it returns nothing.

@@ -56,7 +56,8 @@ async function move(context: StepContext, credential: Credential): Promise<Done 
     let reason = '';
     for (const index of turn.which) {
       const { session } = members[index] as Member;
-      const seen = await session.move(context.call(ROLLOUT_MS), credential, direction);
+      const call = context.call(ROLLOUT_MS);
+      const seen = await session.move(call, credential, direction, limits.coalesceMs);
       known.set(session.consumer, 'notYet' in seen ? 'moving' : seen);
       if ('notYet' in seen) reason ||= seen.notYet;
       else proven = true;

@@ -52,20 +52,27 @@ class RollingSession implements RolloutSession {
       });
   }
 
-  async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
+  async move(
+    call: Call,
+    credential: Credential,
+    going: Going,
+    windowMs = 0,
+  ): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
     const { namespace, secretName: name } = this.#spec;
     await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
     const found = await this.#read(call, cluster);
     const change = going === 'forward' ? toVersion : backToVersion;
-    const { workload, wanted } = await change(
+    const { workload, wanted, waiting } = await change(
       call,
       cluster,
       this.#ref,
       found,
       this.#annotation,
       credential.versionId,
+      windowMs,
     );
+    if (waiting) return { notYet: `${this.#name(cluster)}: ${waiting}` };
     const progress = progressOf(workload);
     if (progress.state === 'stuck')
       throw new RotorError('rollout.unhealthy', {
