@@ -39,7 +39,7 @@ const unlisted = () => ({
 
 test.each(['forward:rollout:performed', 'forward:settle:performed'])(
   'consumers that nobody listed, and a worker killed at %s: another finds them again, no pod was refused',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   async (point) => {
     await startWorkload('web');
     await startWorkload('jobs');
@@ -55,7 +55,7 @@ test.each(['forward:rollout:performed', 'forward:settle:performed'])(
 );
 
 test('a workload that appears in the middle of the rotation is moved before the old credential dies', {
-  timeout: 120_000,
+  timeout: 180_000,
 }, async () => {
   await startWorkload('web');
   await stage.startWorker();
