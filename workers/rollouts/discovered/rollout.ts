@@ -102,11 +102,18 @@ class DiscoveredSession implements RolloutSession {
         pods: found.pods.length,
       })),
       warnings: [
+        ...(members.length === 0 ? [this.#nobody(cluster)] : []),
         ...blindSpots.map((spot) => `not looked at: ${spot}`),
         ...operated,
         ...(await budgetWarnings(call, cluster, rolled)),
       ],
     };
+  }
+
+  #nobody(cluster: Cluster): string {
+    const { secretName, namespaces } = this.#spec;
+    const where = namespaces.map((namespace) => `${namespace}/${secretName}`).join(', ');
+    return `consumer ${this.consumer}: nobody was found who reads secret ${where} in cluster ${cluster.name}; is that its name?`;
   }
 
   async #find(
