@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Call } from '../../core/call.ts';
 import type { Credential } from '../../core/credential.ts';
+import type { Freshness } from '../kubernetes/consumers/followed-consumers.ts';
 import type { PodEvidence } from '../kubernetes/pod-evidence.ts';
 
 /** What was seen of one consumer. `version` is how we know that it runs the new one. */
@@ -48,12 +49,6 @@ export interface Survey {
   /** What could not be looked at, and what may go wrong. */
   readonly warnings: readonly string[];
 }
-
-/**
- * How sure it must be that nobody is missing. `followed`: as last heard. `caught-up`: everything that was there when it
- * was asked.
- */
-export type Freshness = 'followed' | 'caught-up';
 
 /** Moves one consumer to the version that is delivered now; the same call moves it back after a rollback. */
 export interface RolloutSession {

@@ -1,5 +1,6 @@
 import type { Credential } from '../../core/credential.ts';
-import type { ConsumerProof, Freshness, RolloutSession } from '../rollouts/rollout.ts';
+import type { Freshness } from '../kubernetes/consumers/followed-consumers.ts';
+import type { ConsumerProof, RolloutSession } from '../rollouts/rollout.ts';
 import { type Mover, nextTurn } from '../rollouts/waves.ts';
 import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
 import type { Parts } from '../saga/parts.ts';

@@ -7,7 +7,7 @@ import {
   type Found,
   followConsumers,
 } from '../../kubernetes/consumers/followed-consumers.ts';
-import type { ConsumerProof, Freshness, MovedWorkload, Rollout, RolloutSession, Survey } from '../rollout.ts';
+import type { ConsumerProof, MovedWorkload, Rollout, RolloutSession, Survey } from '../rollout.ts';
 import { budgetWarnings } from './budgets.ts';
 import { type Disposition, dispositionOf, movesOf } from './disposition.ts';
 import { type DiscoveredSpec, discoveredSpec } from './spec.ts';
