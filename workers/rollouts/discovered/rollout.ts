@@ -5,6 +5,7 @@ import type { Consumer, LogicalName } from '../../kubernetes/consumers/consumer-
 import {
   type FollowedConsumers,
   type Found,
+  type Freshness,
   followConsumers,
 } from '../../kubernetes/consumers/followed-consumers.ts';
 import type { ConsumerProof, MovedWorkload, Rollout, RolloutSession, Survey } from '../rollout.ts';
