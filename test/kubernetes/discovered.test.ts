@@ -182,6 +182,12 @@ test('what the policy lists by hand, and what Rotor itself has made, is not move
   expect(await consumers(open([], [listed]))).toEqual(['all: deployment default/other']);
 });
 
+test('that nobody was found is a warning: perhaps the name is wrong', async () => {
+  expect((await open().survey?.(aCall()))?.warnings[0]).toMatch(
+    /nobody was found who reads secret default\/db/,
+  );
+});
+
 test('a workload that is made between two looks is there at the second', async () => {
   const session = open();
   expect(await consumers(session)).toEqual([]);

@@ -229,6 +229,8 @@ class RunningInformer<T> implements Informer<T> {
         },
       );
       if (end === 'expired') this.#version = undefined;
+      // A server that doesn't bookmark: only a list tells where it stands.
+      else if (this.#isShort && !told && this.#impatient > 0) this.#version = undefined;
       // A server that ends every watch at once would be asked without a pause.
       else if (!told && this.#options.clock.monotonicMs() - startedAt < 1_000)
         throw this.#behind('its watch ended at once');

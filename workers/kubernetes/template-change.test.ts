@@ -54,7 +54,10 @@ test.each([
   { title: 'different names in different places', names: ['db', versionedName('db', 'v0'), 'other'] },
 ])('forward and back gives the very template of before: $title', ({ names }) => {
   const before = workload(names);
-  const moved = applied(before, forwardChange(before, NOTE, 'v1', held('v1')));
+  const moved = applied(
+    before,
+    forwardChange(before, { annotation: NOTE, versionId: 'v1', secret: held('v1') }),
+  );
   expect(noteOf(moved)).toBe('v1');
   expect(namesOf(moved)).toEqual(names.map((name) => (name === 'other' ? name : held('v1').name)));
   const back = applied(moved, backwardChange(moved, NOTE, 'v0', 'db'));
@@ -64,17 +67,29 @@ test.each([
 
 test('a repeat changes nothing, forward or back', () => {
   const before = workload(['db']);
-  const moved = applied(before, forwardChange(before, NOTE, 'v1', held('v1')));
-  expect(forwardChange(moved, NOTE, 'v1', held('v1'))).toEqual({ wanted: 'v1', operations: [] });
+  const moved = applied(
+    before,
+    forwardChange(before, { annotation: NOTE, versionId: 'v1', secret: held('v1') }),
+  );
+  expect(forwardChange(moved, { annotation: NOTE, versionId: 'v1', secret: held('v1') })).toEqual({
+    wanted: 'v1',
+    operations: [],
+  });
   const back = applied(moved, backwardChange(moved, NOTE, 'v0', 'db'));
   expect(backwardChange(back, NOTE, 'v0', 'db')).toEqual({ wanted: undefined, operations: [] });
 });
 
 test('names that somebody has put back are set again, without forgetting what was before', () => {
   const before = workload([versionedName('db', 'v0')]);
-  const moved = applied(before, forwardChange(before, NOTE, 'v1', held('v1')));
+  const moved = applied(
+    before,
+    forwardChange(before, { annotation: NOTE, versionId: 'v1', secret: held('v1') }),
+  );
   moved.spec.template.spec.containers[0].env[0].valueFrom.secretKeyRef.name = 'db';
-  const again = applied(moved, forwardChange(moved, NOTE, 'v1', held('v1')));
+  const again = applied(
+    moved,
+    forwardChange(moved, { annotation: NOTE, versionId: 'v1', secret: held('v1') }),
+  );
   expect(namesOf(again)).toEqual([held('v1').name]);
   expect(namesOf(applied(again, backwardChange(again, NOTE, 'v0', 'db')))).toEqual([
     versionedName('db', 'v0'),
@@ -83,18 +98,21 @@ test('names that somebody has put back are set again, without forgetting what wa
 
 test('what an earlier rotation noted is not taken for what this one found', () => {
   let now = workload(['db']);
-  now = applied(now, forwardChange(now, NOTE, 'v1', held('v1')));
-  now = applied(now, forwardChange(now, NOTE, 'v2', held('v2')));
+  now = applied(now, forwardChange(now, { annotation: NOTE, versionId: 'v1', secret: held('v1') }));
+  now = applied(now, forwardChange(now, { annotation: NOTE, versionId: 'v2', secret: held('v2') }));
   const back = applied(now, backwardChange(now, NOTE, 'v1', 'db'));
   expect([namesOf(back), noteOf(back)]).toEqual([[held('v1').name], 'v1']);
   // Under the stable style no name changes, and none may be remembered.
-  const settled = applied(back, forwardChange(back, NOTE, 'v3', stable));
-  const next = applied(settled, forwardChange(settled, NOTE, 'v4', stable));
+  const settled = applied(back, forwardChange(back, { annotation: NOTE, versionId: 'v3', secret: stable }));
+  const next = applied(
+    settled,
+    forwardChange(settled, { annotation: NOTE, versionId: 'v4', secret: stable }),
+  );
   expect(namesOf(applied(next, backwardChange(next, NOTE, 'v3', 'db')))).toEqual(['db']);
 });
 
 test('under the stable style the template gets the version and nothing else', () => {
-  const change = forwardChange(workload(['db']), NOTE, 'v1', stable);
+  const change = forwardChange(workload(['db']), { annotation: NOTE, versionId: 'v1', secret: stable });
   const paths = 'operations' in change ? change.operations.map(({ path }) => path) : [];
   expect(paths.filter((path) => path.startsWith('/spec/template/spec'))).toEqual([]);
 });
@@ -104,7 +122,7 @@ test('a workload that never took a version is left alone on the way back', () =>
 });
 
 test('every write is bound to the object that was looked at', () => {
-  const change = forwardChange(workload(['db']), NOTE, 'v1', held('v1'));
+  const change = forwardChange(workload(['db']), { annotation: NOTE, versionId: 'v1', secret: held('v1') });
   expect('operations' in change && change.operations[0]).toEqual({
     op: 'replace',
     path: '/metadata/resourceVersion',
@@ -113,8 +131,14 @@ test('every write is bound to the object that was looked at', () => {
 });
 
 test('a template that does not name the Secret is refused when each version has a name of its own', () => {
-  const refused = forwardChange(workload(['other']), NOTE, 'v1', held('v1'));
+  const refused = forwardChange(workload(['other']), {
+    annotation: NOTE,
+    versionId: 'v1',
+    secret: held('v1'),
+  });
   expect(refused).toMatchObject({ refused: expect.stringContaining('names secret db') });
   expect(() => podSpecReading({ containers: [] }, held('v1'))).toThrow('names secret db');
-  expect(forwardChange(workload(['other']), NOTE, 'v1', stable)).toMatchObject({ wanted: 'v1' });
+  expect(
+    forwardChange(workload(['other']), { annotation: NOTE, versionId: 'v1', secret: stable }),
+  ).toMatchObject({ wanted: 'v1' });
 });

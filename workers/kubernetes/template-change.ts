@@ -1,5 +1,6 @@
 import { RotorError } from '../../core/errors.ts';
 import type { ClusterObject, JsonOperation } from './cluster.ts';
+import { pendingOf } from './coalescing.ts';
 import type { DeliveredSecret } from './delivered.ts';
 import { belongsTo } from './secret-names.ts';
 import { type SecretReference, secretReferences, withNames } from './secret-references.ts';
@@ -12,35 +13,59 @@ export type TemplateChange =
 const previousOf = (annotation: string) => `previous.${annotation}`;
 const previousNamesOf = (annotation: string) => `previous-names.${annotation}`;
 
+/** A version that a template shall have of one Secret. */
+export interface NewVersion {
+  readonly annotation: string;
+  readonly versionId: string;
+  readonly secret: DeliveredSecret;
+}
+
 /**
- * The template with `versionId`, and with every name of the Secret or of a version of it made the one that holds it. What
+ * The template with a version, and with every name of the Secret or of a version of it made the one that holds it. What
  * was before is noted with it, but only when the version changes: a repeat must not note its own work.
+ * @param joining versions of other Secrets that share the rollout
  */
 export function forwardChange(
   workload: ClusterObject,
-  annotation: string,
-  versionId: string,
-  { logical, name }: DeliveredSecret,
+  mine: NewVersion,
+  joining: readonly NewVersion[] = [],
 ): TemplateChange {
-  const references = referencesTo(workload, logical);
-  if (references.length === 0 && name !== logical)
-    return {
-      refused: `nothing in its pod template names secret ${logical}, so that nothing would read ${name}`,
+  const all: { readonly notes: object; readonly template: object; readonly renamed: SecretReference[] }[] =
+    [];
+  for (const { annotation, versionId, secret } of [mine, ...joining]) {
+    const { logical, name } = secret;
+    const references = referencesTo(workload, logical);
+    if (references.length === 0 && name !== logical) return { refused: unread(logical, name) };
+    const others = references.filter((reference) => reference.name !== name);
+    const now = annotated(workload, annotation);
+    const notes = {
+      [previousOf(annotation)]: now ?? '',
+      [previousNamesOf(annotation)]: namesNoted(others, references),
     };
-  const others = references.filter((reference) => reference.name !== name);
-  const now = annotatedTemplate(workload)[annotation];
-  const notes = {
-    [previousOf(annotation)]: now ?? '',
-    [previousNamesOf(annotation)]: namesNoted(others, references),
-  };
-  return {
-    wanted: versionId,
-    operations: operationsFor(workload, {
-      notes: now === versionId ? {} : notes,
+    all.push({
+      notes: { ...(now === versionId ? {} : notes), [pendingOf(annotation)]: undefined },
       template: now === versionId ? {} : { [annotation]: versionId },
       renamed: others.map((reference) => ({ ...reference, name })),
+    });
+  }
+  return {
+    wanted: mine.versionId,
+    operations: operationsFor(workload, {
+      notes: Object.assign({}, ...all.map(({ notes }) => notes)),
+      template: Object.assign({}, ...all.map(({ template }) => template)),
+      renamed: all.flatMap(({ renamed }) => renamed),
     }),
   };
+}
+
+/** The wish for a version, at the workload itself: its template stays as it is, and nothing restarts. */
+export function wishChange(
+  workload: ClusterObject,
+  { annotation, versionId }: NewVersion,
+  value: string,
+): TemplateChange {
+  const notes = { [pendingOf(annotation)]: value };
+  return { wanted: versionId, operations: operationsFor(workload, { notes, template: {}, renamed: [] }) };
 }
 
 /** The template as it was noted before {@link forwardChange}; nothing where it never took a version since. */
@@ -50,11 +75,13 @@ export function backwardChange(
   versionId: string,
   logical: string,
 ): TemplateChange {
-  const now = annotatedTemplate(workload)[annotation];
+  const now = annotated(workload, annotation);
   const { [previousOf(annotation)]: before, [previousNamesOf(annotation)]: names } =
     workload.metadata?.annotations ?? {};
+  // A wish that was not fulfilled yet must not be.
+  const notes = { [pendingOf(annotation)]: undefined };
   if (now === versionId || before === undefined || now === (before || undefined))
-    return { wanted: now, operations: [] };
+    return { wanted: now, operations: operationsFor(workload, { notes, template: {}, renamed: [] }) };
   const nameBefore = namesRead(names);
   const renamed = referencesTo(workload, logical).flatMap((reference) => {
     const name = nameBefore(reference);
@@ -62,11 +89,7 @@ export function backwardChange(
   });
   return {
     wanted: before || undefined,
-    operations: operationsFor(workload, {
-      notes: {},
-      template: { [annotation]: before || undefined },
-      renamed,
-    }),
+    operations: operationsFor(workload, { notes, template: { [annotation]: before || undefined }, renamed }),
   };
 }
 
@@ -97,8 +120,9 @@ function referencesTo(workload: ClusterObject, logical: string): readonly Secret
   return secretReferences(workload.spec?.template?.spec).filter(({ name }) => belongsTo(logical, name));
 }
 
-function annotatedTemplate(workload: ClusterObject): Readonly<Record<string, string | undefined>> {
-  return workload.spec?.template?.metadata?.annotations ?? {};
+/** The version that the template has of the Secret that the annotation stands for. */
+export function annotated(workload: ClusterObject, annotation: string): string | undefined {
+  return workload.spec?.template?.metadata?.annotations?.[annotation];
 }
 
 /** One name where all are the same, as they nearly always are; else place by place. Undefined: none changes. */

@@ -1,8 +1,18 @@
 import type { Call } from '../../core/call.ts';
+import { formatDuration } from '../../core/duration.ts';
 import { RotorError } from '../../core/errors.ts';
 import { type Cluster, type ClusterObject, nameOf, type ObjectRef } from './cluster.ts';
+import { coalesce, deliverable, wishesOf } from './coalescing.ts';
 import type { DeliveredSecret } from './delivered.ts';
-import { backwardChange, forwardChange, type TemplateChange, UNREAD_HINT } from './template-change.ts';
+import {
+  annotated,
+  backwardChange,
+  forwardChange,
+  type NewVersion,
+  type TemplateChange,
+  UNREAD_HINT,
+  wishChange,
+} from './template-change.ts';
 
 /**
  * The version with which a workload's pods start is an annotation of their template; under the versioned style the names of
@@ -14,12 +24,18 @@ export interface TemplateVersion {
   readonly workload: ClusterObject;
   /** The annotation's value that its pods must have; undefined: none, as before Rotor came. */
   readonly wanted: string | undefined;
+  /** The template is still as it was, in words: other credentials may join. */
+  readonly waiting?: string;
 }
 
 /** Controllers write a workload's status at any time: who comes second looks again. */
 const ATTEMPTS = 5;
 
-/** Gives the template the new version, once. @throws RotorError `cluster.invalid` when nothing in it names the Secret */
+/**
+ * Gives the template the new version, once, and with it what other rotations wish of the same workload.
+ * @param windowMs how long it waits for such wishes
+ * @throws RotorError `cluster.invalid` when nothing in it names the Secret
+ */
 export async function toVersion(
   call: Call,
   cluster: Cluster,
@@ -28,10 +44,24 @@ export async function toVersion(
   annotation: string,
   versionId: string,
   secret: DeliveredSecret,
+  windowMs = 0,
 ): Promise<TemplateVersion> {
-  return changeTemplate(call, cluster, ref, workload, (now) =>
-    forwardChange(now, annotation, versionId, secret),
-  );
+  const mine: NewVersion = { annotation, versionId, secret };
+  return changeTemplate(call, cluster, ref, workload, async (now) => {
+    if (annotated(now, annotation) === versionId) return { change: forwardChange(now, mine) };
+    const turn = coalesce(wishesOf(now), { annotation, version: versionId }, windowMs, call.clock.now());
+    if (turn.do === 'wait')
+      return { change: { wanted: versionId, operations: [] }, waiting: waitingFor(turn.forMs) };
+    if (turn.do === 'wish')
+      return { change: wishChange(now, mine, turn.value), waiting: waitingFor(windowMs) };
+    const others = await deliverable(call, cluster, ref, turn.others);
+    const joining = others.filter((other) => !('refused' in forwardChange(now, other)));
+    return { change: forwardChange(now, mine, joining) };
+  });
+}
+
+function waitingFor(ms: number): string {
+  return `other credentials may join its rollout for ${formatDuration(ms)}`;
 }
 
 /** Gives the template what it had before {@link toVersion}. A workload that never took a version stays untouched. */
@@ -44,9 +74,9 @@ export async function backToVersion(
   versionId: string,
   logical: string,
 ): Promise<TemplateVersion> {
-  return changeTemplate(call, cluster, ref, workload, (now) =>
-    backwardChange(now, annotation, versionId, logical),
-  );
+  return changeTemplate(call, cluster, ref, workload, async (now) => ({
+    change: backwardChange(now, annotation, versionId, logical),
+  }));
 }
 
 async function changeTemplate(
@@ -54,20 +84,20 @@ async function changeTemplate(
   cluster: Cluster,
   ref: ObjectRef,
   workload: ClusterObject,
-  decide: (now: ClusterObject) => TemplateChange,
+  decide: (now: ClusterObject) => Promise<{ readonly change: TemplateChange; readonly waiting?: string }>,
 ): Promise<TemplateVersion> {
   let now = workload;
   for (let attempt = 1; ; attempt += 1) {
-    const change = decide(now);
+    const { change, ...waiting } = await decide(now);
     if ('refused' in change)
       throw new RotorError('cluster.invalid', {
         what: `${nameOf(ref)} in cluster ${cluster.name}: ${change.refused}`,
         hint: UNREAD_HINT,
       });
     const { wanted } = change;
-    if (change.operations.length === 0) return { workload: now, wanted };
+    if (change.operations.length === 0) return { workload: now, wanted, ...waiting };
     try {
-      return { workload: await cluster.jsonPatch(call, ref, change.operations), wanted };
+      return { workload: await cluster.jsonPatch(call, ref, change.operations), wanted, ...waiting };
     } catch (error) {
       if (!(error instanceof RotorError) || error.code !== 'cluster.conflict' || attempt === ATTEMPTS)
         throw error;

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Call } from '../../core/call.ts';
 import type { Credential } from '../../core/credential.ts';
+import type { Freshness } from '../kubernetes/consumers/followed-consumers.ts';
 import type { PodEvidence } from '../kubernetes/pod-evidence.ts';
 
 /** What was seen of one consumer. `version` is how we know that it runs the new one. */
@@ -49,12 +50,6 @@ export interface Survey {
   readonly warnings: readonly string[];
 }
 
-/**
- * How sure it must be that nobody is missing. `followed`: as last heard. `caught-up`: everything that was there when it
- * was asked.
- */
-export type Freshness = 'followed' | 'caught-up';
-
 /** Moves one consumer to the version that is delivered now; the same call moves it back after a rollback. */
 export interface RolloutSession {
   readonly consumer: string;
@@ -64,9 +59,10 @@ export interface RolloutSession {
   /**
    * Makes the consumer take `credential`, which is delivered already, and looks whether it is healthy with it. May be
    * repeated: what has begun goes on. On the way back a consumer that is gone counts as moved: nothing of it uses anything.
+   * @param windowMs how long it may wait for other credentials of the same workload, to share one rollout with them
    * @throws RotorError `rollout.reload-failed` (retryable) or `rollout.unhealthy` (terminal)
    */
-  move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet>;
+  move(call: Call, credential: Credential, going: Going, windowMs?: number): Promise<ConsumerProof | NotYet>;
   /**
    * After the grace time: gives up what was kept for a quick way back, so that nothing uses the old credential any more.
    * Repeated until it returns nothing.

@@ -1,6 +1,7 @@
 import type { Credential } from '../../core/credential.ts';
 import { RotorError } from '../../core/errors.ts';
-import type { ConsumerProof, Freshness, RolloutSession } from '../rollouts/rollout.ts';
+import type { Freshness } from '../kubernetes/consumers/followed-consumers.ts';
+import type { ConsumerProof, RolloutSession } from '../rollouts/rollout.ts';
 import { type Mover, nextTurn } from '../rollouts/waves.ts';
 import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
 import type { Parts } from '../saga/parts.ts';
@@ -66,7 +67,8 @@ async function move(context: StepContext, credential: Credential): Promise<Done 
     let reason = '';
     for (const index of turn.which) {
       const { session } = members[index] as Member;
-      const seen = await session.move(context.call(ROLLOUT_MS), credential, direction);
+      const call = context.call(ROLLOUT_MS);
+      const seen = await session.move(call, credential, direction, limits.coalesceMs);
       known.set(session.consumer, 'notYet' in seen ? 'moving' : seen);
       if ('notYet' in seen) reason ||= seen.notYet;
       else proven = true;

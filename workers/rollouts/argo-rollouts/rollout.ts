@@ -9,7 +9,15 @@ import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
 import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
 import { selectorOf, versionAnnotation } from '../../kubernetes/workloads.ts';
-import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import {
+  type ConsumerProof,
+  type Going,
+  goneProof,
+  type MovedWorkload,
+  type NotYet,
+  type Rollout,
+  type RolloutSession,
+} from '../rollout.ts';
 import { argoObstacle, argoProgress, type Paused, promoteCommand } from './progress.ts';
 import { type ArgoRolloutsSpec, argoRolloutsSpec } from './spec.ts';
 
@@ -34,6 +42,7 @@ export function argoRolloutsRollout({
 
 class ArgoRolloutsSession implements RolloutSession {
   readonly consumer: string;
+  readonly moves: MovedWorkload;
   readonly #clusters: Clusters;
   readonly #spec: ArgoRolloutsSpec;
   readonly #ref: ObjectRef;
@@ -45,6 +54,7 @@ class ArgoRolloutsSession implements RolloutSession {
     this.#spec = spec;
     const { namespace, rollout: name } = spec;
     this.#ref = { apiVersion: 'argoproj.io/v1alpha1', kind: 'Rollout', namespace, name };
+    this.moves = { ...this.#ref, context: spec.context };
     this.#annotation = versionAnnotation(spec.secretName);
   }
 
@@ -66,6 +76,8 @@ class ArgoRolloutsSession implements RolloutSession {
     const cluster = await this.#clusters.open(this.#spec.context);
     const { namespace, secretName: name } = this.#spec;
     const { versionId } = credential;
+    if (going === 'back' && !(await cluster.read(call, this.#ref)))
+      return goneProof(this.consumer, this.#name(cluster));
     const secret = await assertDelivered(call, cluster, { namespace, name }, versionId);
     const found = await this.#read(call, cluster);
     const { workload, wanted } =

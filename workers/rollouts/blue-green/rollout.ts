@@ -220,7 +220,10 @@ class BlueGreenSession implements RolloutSession {
     }
     await this.#removeTwins(call, cluster, []);
     await this.#leadBack(call, cluster);
-    const pods = await podsOn(call, cluster, blue, this.#annotation, wanted);
+    // The twin's pods bear the labels of the Deployment's, and are on their way out.
+    const pods = (await podsOn(call, cluster, blue, this.#annotation, wanted)).filter(
+      ({ onVersion }) => onVersion,
+    );
     return {
       consumer: this.consumer,
       healthy: true,

@@ -13,7 +13,15 @@ import { assertDelivered } from '../../kubernetes/delivered.ts';
 import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsStartedSince } from '../../kubernetes/pod-evidence.ts';
 import { obstacleOf, progressOf, workloadRef } from '../../kubernetes/workloads.ts';
-import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import {
+  type ConsumerProof,
+  type Going,
+  goneProof,
+  type MovedWorkload,
+  type NotYet,
+  type Rollout,
+  type RolloutSession,
+} from '../rollout.ts';
 import { dataWrittenMs, lacks } from './copied.ts';
 import { type Copier, copierOf, saidBy } from './copiers.ts';
 import { reloaderObstacle } from './reloader.ts';
@@ -34,6 +42,7 @@ export function delegatedRollout({ clusters }: { readonly clusters: Clusters }):
 
 class DelegatedSession implements RolloutSession {
   readonly consumer: string;
+  readonly moves: MovedWorkload;
   readonly #clusters: Clusters;
   readonly #spec: DelegatedSpec;
   readonly #ref: ObjectRef;
@@ -45,6 +54,7 @@ class DelegatedSession implements RolloutSession {
     this.#clusters = clusters;
     this.#spec = spec;
     this.#ref = refOfSpec(spec);
+    this.moves = { ...this.#ref, context: spec.context };
     this.#secret = { apiVersion: 'v1', kind: 'Secret', namespace: spec.namespace, name: spec.secretName };
     this.#copier = copierOf(spec);
   }
@@ -64,8 +74,10 @@ class DelegatedSession implements RolloutSession {
     if (this.#copier.trigger) await assertAllowed(call, cluster, 'patch', source);
   }
 
-  async move(call: Call, credential: Credential, _going: Going): Promise<ConsumerProof | NotYet> {
+  async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
+    if (going === 'back' && !(await cluster.read(call, this.#ref)))
+      return goneProof(this.consumer, `${nameOf(this.#ref)} in cluster ${cluster.name}`);
     const copying = await this.#copy(call, cluster, credential);
     if (copying) return copying;
     const secret = await this.#read(call, cluster, this.#secret);

@@ -5,10 +5,11 @@ import type { Consumer, LogicalName } from '../../kubernetes/consumers/consumer-
 import {
   type FollowedConsumers,
   type Found,
+  type Freshness,
   followConsumers,
 } from '../../kubernetes/consumers/followed-consumers.ts';
 import { logicalNameOf } from '../../kubernetes/secret-names.ts';
-import type { ConsumerProof, Freshness, MovedWorkload, Rollout, RolloutSession, Survey } from '../rollout.ts';
+import type { ConsumerProof, MovedWorkload, Rollout, RolloutSession, Survey } from '../rollout.ts';
 import { budgetWarnings } from './budgets.ts';
 import { type Disposition, dispositionOf, movesOf } from './disposition.ts';
 import { type DiscoveredSpec, discoveredSpec } from './spec.ts';
@@ -104,11 +105,18 @@ class DiscoveredSession implements RolloutSession {
         pods: found.pods.length,
       })),
       warnings: [
+        ...(members.length === 0 ? [this.#nobody(cluster)] : []),
         ...blindSpots.map((spot) => `not looked at: ${spot}`),
         ...operated,
         ...(await budgetWarnings(call, cluster, rolled)),
       ],
     };
+  }
+
+  #nobody(cluster: Cluster): string {
+    const { secretName, namespaces } = this.#spec;
+    const where = namespaces.map((namespace) => `${namespace}/${secretName}`).join(', ');
+    return `consumer ${this.consumer}: nobody was found who reads secret ${where} in cluster ${cluster.name}; is that its name?`;
   }
 
   async #find(

@@ -15,7 +15,15 @@ import { isReady, livePods, type PodEvidence } from '../../kubernetes/pod-eviden
 import { readingsOf } from '../../kubernetes/reads-secret.ts';
 import { obstacleOf, versionAnnotation, workloadRef } from '../../kubernetes/workloads.ts';
 import { dataWrittenMs } from '../delegated/copied.ts';
-import type { ConsumerProof, Going, NotYet, Rollout, RolloutSession } from '../rollout.ts';
+import {
+  type ConsumerProof,
+  type Going,
+  goneProof,
+  type MovedWorkload,
+  type NotYet,
+  type Rollout,
+  type RolloutSession,
+} from '../rollout.ts';
 import { reloadPod, versionProblemOf } from './pod.ts';
 import { type PodReloadSpec, podReloadSpec } from './spec.ts';
 
@@ -33,6 +41,7 @@ export function podReloadRollout({ clusters }: { readonly clusters: Clusters }):
 
 class PodReloadSession implements RolloutSession {
   readonly consumer: string;
+  readonly moves: MovedWorkload;
   readonly #clusters: Clusters;
   readonly #spec: PodReloadSpec;
   readonly #ref: ObjectRef;
@@ -46,6 +55,7 @@ class PodReloadSession implements RolloutSession {
     this.#clusters = clusters;
     this.#spec = spec;
     this.#ref = refOfSpec(spec);
+    this.moves = { ...this.#ref, context: spec.context };
     const annotation = versionAnnotation(spec.secretName);
     this.#expected = `expected.${annotation}`;
     this.#acknowledged = `acknowledged.${annotation}`;
@@ -65,9 +75,11 @@ class PodReloadSession implements RolloutSession {
       });
   }
 
-  async move(call: Call, credential: Credential, _going: Going): Promise<ConsumerProof | NotYet> {
+  async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
     const { namespace, secretName: name } = this.#spec;
+    if (going === 'back' && !(await cluster.read(call, this.#ref)))
+      return goneProof(this.consumer, `${nameOf(this.#ref)} in cluster ${cluster.name}`);
     await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
     const workload = await this.#read(call, cluster, this.#ref);
     const pods = await livePods(call, cluster, workload);

@@ -71,7 +71,12 @@ class RollingSession implements RolloutSession {
       });
   }
 
-  async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
+  async move(
+    call: Call,
+    credential: Credential,
+    going: Going,
+    windowMs = 0,
+  ): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
     const { namespace, secretName: name } = this.#spec;
     const { versionId } = credential;
@@ -79,10 +84,11 @@ class RollingSession implements RolloutSession {
       return goneProof(this.consumer, this.#name(cluster));
     const secret = await assertDelivered(call, cluster, { namespace, name }, versionId);
     const found = await this.#read(call, cluster);
-    const { workload, wanted } =
+    const { workload, wanted, waiting } =
       going === 'forward'
-        ? await toVersion(call, cluster, this.#ref, found, this.#annotation, versionId, secret)
+        ? await toVersion(call, cluster, this.#ref, found, this.#annotation, versionId, secret, windowMs)
         : await backToVersion(call, cluster, this.#ref, found, this.#annotation, versionId, name);
+    if (waiting) return { notYet: `${this.#name(cluster)}: ${waiting}` };
     const progress = progressOf(workload);
     if (progress.state === 'stuck')
       throw new RotorError('rollout.unhealthy', {

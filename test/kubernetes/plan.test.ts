@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { systemClock } from '../../core/clock.ts';
+import { silentLog } from '../../core/log.ts';
+import { cryptoRandom } from '../../core/random.ts';
+import { Keyring } from '../../core/seal-keyring.ts';
+import { SecretValue } from '../../core/secret.ts';
+import { parseManifests } from '../../orchestrator/manifests/parse.ts';
+import { applyManifests } from '../../orchestrator/operations/apply.ts';
+import type { Orchestrator } from '../../orchestrator/operations/orchestrator.ts';
+import { planRotation } from '../../orchestrator/operations/plan.ts';
+import { rotators } from '../../rotators/registry.ts';
+import { startApiServer } from '../../sandbox/api/server.ts';
+import { stores } from '../../stores/registry.ts';
+import { deliveries } from '../../workers/deliveries/registry.ts';
+import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
+import { rollouts } from '../../workers/rollouts/registry.ts';
+import { freshLedger } from '../setup/ledger.ts';
+
+const POLICY = `
+apiVersion: rotor.dev/v1alpha1
+kind: RotationPolicy
+metadata: { name: token, namespace: shop }
+spec:
+  credential: { random: {} }
+  store: { path: shop/token }
+  deliver:
+    - secret: { name: token, namespaces: [default], data: { value: "{{value}}" } }
+  consumers:
+    - name: canary
+      rolling: { deployment: canary, namespace: default, secretName: token }
+    - name: all
+      wave: 1
+      discovered: { secretName: token, namespaces: [default] }
+  rollout: { maxMoving: 2, pauseBetweenWaves: 1m, coalesce: 10s }
+`;
+
+test('a plan names the consumers that were found, their waves, and who else may read the Secret', async () => {
+  const api = await startApiServer();
+  const clusters = kubeconfigClusters((config) => config.loadFromString(api.kubeconfig()));
+  const folder = await mkdtemp(join(tmpdir(), 'rotor-plan-'));
+  const { ledger, drop } = await freshLedger();
+  const registries = {
+    rotators,
+    stores: stores({ keyring: Keyring.generate() }),
+    deliveries: deliveries({ clusters }),
+    rollouts: rollouts({ allowedCommands: [], clusters }),
+  };
+  onTestFinished(async () => {
+    for (const rollout of registries.rollouts) await rollout.close?.();
+    await api.stop();
+    await drop();
+    await rm(folder, { recursive: true, force: true });
+  });
+  for (const name of ['canary', 'web']) api.seed('apps/deployments', [deployment(name)]);
+  const orchestrator: Orchestrator = {
+    ledger,
+    registries,
+    clock: systemClock,
+    random: cryptoRandom,
+    log: silentLog,
+    fingerprintKey: SecretValue.of(randomUUID()),
+    localStore: { kind: 'local', spec: { path: folder } },
+    anchorFile: undefined,
+    wake: async () => undefined,
+  };
+  await applyManifests(orchestrator, parseManifests(POLICY, 'policy.yaml', registries), 'test');
+
+  const plan = await planRotation(orchestrator, 'shop/token');
+  expect(plan.problems).toEqual([]);
+  expect(plan.consumers).toEqual([
+    { consumer: 'canary', wave: 0, moves: 'rolling', workload: 'deployment default/canary' },
+    {
+      consumer: 'all: deployment default/web',
+      wave: 1,
+      moves: 'rolling',
+      workload: 'deployment default/web',
+      reads: ['env of container web'],
+      pods: 0,
+    },
+  ]);
+  expect(plan.readers).toMatchObject([{ secret: 'default/token', cluster: 'sandbox', blindSpots: [] }]);
+  expect(plan.actions).toContain('move consumer all: deployment default/web');
+  expect(plan.warnings).toContain('not looked at: cluster sandbox has no Rollouts of argoproj.io/v1alpha1');
+});
+
+function deployment(name: string) {
+  const env = [{ name: 'TOKEN', valueFrom: { secretKeyRef: { name: 'token', key: 'value' } } }];
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name, namespace: 'default' },
+    spec: {
+      selector: { matchLabels: { app: name } },
+      template: { metadata: { labels: { app: name } }, spec: { containers: [{ name: 'web', env }] } },
+    },
+  };
+}
