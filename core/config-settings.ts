@@ -73,6 +73,13 @@ export const SETTINGS = {
     secret: false,
     meaning: 'Allow-list of the commands that rollouts may run; none without it.',
   },
+  hooksFile: {
+    variable: 'ROTOR_HOOKS_FILE',
+    flag: 'hooks-file',
+    secret: false,
+    meaning:
+      'Senders that may report leaks (`/v1/hooks/<name>`) and how each proves itself; none without it.',
+  },
   leaseMs: {
     variable: 'ROTOR_LEASE',
     flag: 'lease',

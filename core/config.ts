@@ -48,6 +48,7 @@ const schema = z.object({
     'must not hold a password: use ROTOR_TOKEN_FILE',
   ),
   commandsFile: z.string().optional(),
+  hooksFile: z.string().optional(),
   leaseMs: duration({ min: 2_000, max: 600_000 }),
   concurrency: z
     .string()

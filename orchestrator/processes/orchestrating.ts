@@ -5,12 +5,16 @@ import { asRotorError } from '../../core/errors.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { credentialAge } from '../../core/telemetry.ts';
+import { forgetDeliveries } from '../../ledger/incidents.ts';
 import { pruneJournal } from '../../ledger/journal.ts';
 import { oldestCredentialSeconds, type Policy } from '../../ledger/policies.ts';
 import { createToken, findToken } from '../../ledger/tokens.ts';
 import { openQueue } from '../../workers/queue/queue.ts';
 import { createApi } from '../api/api.ts';
 import { type Served, serveApi } from '../api/serve.ts';
+import { followIncidents } from '../incidents/follow.ts';
+import { loadHooks } from '../intake/hooks-file.ts';
+import { openHooks } from '../intake/receive.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
 import { sealAndAnchor } from '../operations/audit.ts';
 import { dueOf } from '../operations/due.ts';
@@ -28,6 +32,9 @@ export interface Orchestrating {
 const SEAL_MS = 1_000;
 const AGE_MS = 60_000;
 const PRUNE_MS = 3_600_000;
+const FOLLOW_MS = 1_000;
+/** Longer than the widest window in which a delivery is believed. */
+const DELIVERIES_KEPT_MS = 14 * 86_400_000;
 
 /** Scheduler, HTTP API and housekeeping of one process; any number of them share the work through the ledger. */
 export async function startOrchestrating(foundation: Foundation): Promise<Orchestrating> {
@@ -52,7 +59,10 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     },
   };
   const tokenFile = config.mode === 'embedded' ? await adminToken(foundation) : undefined;
-  const api = createApi(orchestrator, { metrics: () => telemetry.metrics() });
+  const api = createApi(orchestrator, {
+    metrics: () => telemetry.metrics(),
+    hooks: openHooks(orchestrator, await loadHooks(config.hooksFile)),
+  });
   const served = await serveApi(api, config.listen);
   const scheduler = await startScheduler({
     ledger,
@@ -65,6 +75,8 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
   });
   const chores = [
     every(SEAL_MS, () => sealAndAnchor(ledger, anchorFile)),
+    every(FOLLOW_MS, () => followIncidents(orchestrator)),
+    every(PRUNE_MS, () => forgetDeliveries(ledger, DELIVERIES_KEPT_MS)),
     every(AGE_MS, async () => credentialAge().record(await oldestCredentialSeconds(ledger))),
     every(PRUNE_MS, () => pruneJournal(ledger, config.journalRetentionMs)),
   ];
