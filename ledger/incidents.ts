@@ -3,6 +3,9 @@ import type { Ledger } from './database.ts';
 import type { RotationState } from './rotations.ts';
 import type { VersionState } from './versions.ts';
 
+/** Which comes first: the end of the leaked one, or a new one in the hands of its consumers. */
+export type Mode = 'revoke-first' | 'overlap';
+
 /** What is done about one credential: a rotation, a proof that it is dead already, or nothing but a note. */
 export type Answer = 'rotate' | 'prove' | 'watch';
 
@@ -13,6 +16,8 @@ export interface IncidentTarget {
   readonly versionId: string | undefined;
   readonly matchedBy: readonly string[];
   readonly answer: Answer;
+  readonly mode: Mode;
+  readonly containedAt: Date | undefined;
   readonly rotationId: string | undefined;
   readonly endedAt: Date | undefined;
   readonly result: 'proven' | 'failed' | 'noted' | undefined;
@@ -103,12 +108,24 @@ export async function addReports(
 export async function addTarget(
   ledger: Ledger,
   incidentId: string,
-  target: Pick<IncidentTarget, 'policyUid' | 'policy' | 'versionId' | 'matchedBy' | 'answer'>,
+  target: Pick<IncidentTarget, 'policyUid' | 'policy' | 'versionId' | 'matchedBy' | 'answer' | 'mode'> & {
+    /** An overlap lasts that long at most. */
+    readonly revokeInMs: number | undefined;
+  },
 ): Promise<string> {
   const [added] = await ledger.query<{ incident_id: string }>(
-    `INSERT INTO rotor.incident_targets (incident_id, policy_uid, policy, version_id, matched_by, answer)
-     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING incident_id`,
-    [incidentId, target.policyUid, target.policy, target.versionId ?? null, target.matchedBy, target.answer],
+    `INSERT INTO rotor.incident_targets (incident_id, policy_uid, policy, version_id, matched_by, answer, mode, revoke_by)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8 * interval '1 millisecond') ON CONFLICT DO NOTHING RETURNING incident_id`,
+    [
+      incidentId,
+      target.policyUid,
+      target.policy,
+      target.versionId ?? null,
+      target.matchedBy,
+      target.answer,
+      target.mode,
+      target.revokeInMs ?? null,
+    ],
     'add-target',
   );
   if (added) return added.incident_id;
@@ -116,9 +133,18 @@ export async function addTarget(
     // A report that proves a leak makes more of a mere suspicion.
     `UPDATE rotor.incident_targets
         SET version_id = coalesce($2, version_id), matched_by = (SELECT array_agg(DISTINCT each) FROM unnest(matched_by || $3) AS each),
-            answer = CASE WHEN 'rotate' IN (answer, $4) THEN 'rotate' WHEN 'prove' IN (answer, $4) THEN 'prove' ELSE answer END
+            answer = CASE WHEN 'rotate' IN (answer, $4) THEN 'rotate' WHEN 'prove' IN (answer, $4) THEN 'prove' ELSE answer END,
+            mode = CASE WHEN 'revoke-first' IN (mode, $5) THEN 'revoke-first' ELSE mode END,
+            revoke_by = least(revoke_by, clock_timestamp() + $6 * interval '1 millisecond')
       WHERE policy_uid = $1 AND ended_at IS NULL RETURNING incident_id`,
-    [target.policyUid, target.versionId ?? null, target.matchedBy, target.answer],
+    [
+      target.policyUid,
+      target.versionId ?? null,
+      target.matchedBy,
+      target.answer,
+      target.mode,
+      target.revokeInMs ?? null,
+    ],
     'join-target',
   );
   if (!open)
@@ -226,6 +252,8 @@ interface TargetRow {
   version_id: string | null;
   matched_by: string[];
   answer: Answer;
+  mode: Mode;
+  contained_at: string | null;
   rotation_id: string | null;
   ended_at: string | null;
   result: IncidentTarget['result'] | null;
@@ -271,6 +299,8 @@ function fromRow(row: IncidentRow): Incident {
     versionId: target.version_id ?? undefined,
     matchedBy: target.matched_by,
     answer: target.answer,
+    mode: target.mode,
+    containedAt: target.contained_at === null ? undefined : new Date(target.contained_at),
     rotationId: target.rotation_id ?? undefined,
     endedAt: target.ended_at === null ? undefined : new Date(target.ended_at),
     result: target.result ?? undefined,

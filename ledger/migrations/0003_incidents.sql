@@ -40,6 +40,14 @@ CREATE TABLE rotor.incident_targets (
   matched_by   text[] NOT NULL,
   -- rotate, prove (long revoked) or watch (nothing proves a leak).
   answer       text NOT NULL,
+  -- revoke-first or overlap.
+  mode         text NOT NULL DEFAULT 'overlap',
+  -- When an overlap ends whoever still uses the old one.
+  revoke_by    timestamptz,
+  -- Fencing token of its containment: below that of every rotation that is claimed later.
+  fence        bigint NOT NULL DEFAULT nextval('rotor.fence'),
+  lease_until  timestamptz,
+  contained_at timestamptz,
   rotation_id  uuid,
   ended_at     timestamptz,
   -- proven, failed or noted.
@@ -48,4 +56,9 @@ CREATE TABLE rotor.incident_targets (
 );
 CREATE UNIQUE INDEX incident_targets_open ON rotor.incident_targets (policy_uid) WHERE ended_at IS NULL;
 CREATE INDEX incident_targets_by_rotation ON rotor.incident_targets (rotation_id) WHERE rotation_id IS NOT NULL;
+CREATE INDEX incident_targets_to_contain ON rotor.incident_targets (incident_id)
+  WHERE ended_at IS NULL AND contained_at IS NULL AND answer = 'rotate';
+
+-- Contained: the provider refuses it already. From revoke_by on nobody waits for those who still use it.
+ALTER TABLE rotor.credential_versions ADD COLUMN contained_at timestamptz, ADD COLUMN revoke_by timestamptz;
 CREATE INDEX credential_versions_by_identity ON rotor.credential_versions (identity) WHERE identity <> '';

@@ -49,7 +49,13 @@ async function viewOf({ ledger }: Orchestrator, target: IncidentTarget, reported
   const { policyUid, ...view } = target;
   const related = await relatedPolicies(ledger, policyUid);
   if (target.rotationId === undefined)
-    return { ...view, rotation: undefined, timeline: { reported }, proof: undefined, related };
+    return {
+      ...view,
+      rotation: undefined,
+      timeline: { reported, contained: target.containedAt },
+      proof: undefined,
+      related,
+    };
   const { state, step } = await getRotation(ledger, target.rotationId);
   const journal = await readJournal(ledger, target.rotationId);
   const { doneAt } = positionOf(journal);
@@ -58,6 +64,7 @@ async function viewOf({ ledger }: Orchestrator, target: IncidentTarget, reported
     rotation: { state, step },
     timeline: {
       reported,
+      contained: target.containedAt,
       reissued: doneAt.get('install'),
       delivered: doneAt.get('deliver'),
       rolledOut: doneAt.get('rollout'),

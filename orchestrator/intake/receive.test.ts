@@ -28,6 +28,7 @@ let folder: string;
 let orchestrator: Orchestrator;
 let app: ReturnType<typeof createApi>;
 let woken: string[] = [];
+let urgent: string[] = [];
 
 beforeAll(async () => {
   test_ = await freshLedger();
@@ -50,6 +51,9 @@ beforeAll(async () => {
     wake: async (id) => {
       woken.push(id);
     },
+    wakeIncident: async (id) => {
+      urgent.push(id);
+    },
   };
 });
 afterAll(async () => {
@@ -58,6 +62,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   woken = [];
+  urgent = [];
   const file = `sources:
   scanner: { generic: { secretsFrom: [{ file: ${join(folder, 'secret')} }], signature: { header: X-Signature } } }
   few: { perMinute: 2, generic: { secretsFrom: [{ file: ${join(folder, 'secret')} }] } }
@@ -131,6 +136,8 @@ describe('a leak of a current credential', () => {
       { policy: policy.name, versionId: policy.version, answer: 'rotate', rotationId: rotation?.id },
     ]);
     expect(woken).toEqual([rotation?.id]);
+    expect(incident.targets).toMatchObject([{ mode: 'revoke-first' }]);
+    expect(urgent).toEqual(incidents);
   });
 
   test('its value is nowhere after that', async () => {

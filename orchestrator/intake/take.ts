@@ -57,8 +57,9 @@ export async function takeReports(
     await openIncident(transaction, { id, severity, openedBy: source });
     const belongsTo = await assign(transaction, id, decisions);
     for (const each of belongsTo) await addReports(transaction, each, source, deliveryId, read.map(kept));
-    for (const { versionId, answer } of decisions)
-      if (versionId !== undefined && answer === 'rotate') await markCompromised(transaction, versionId);
+    for (const { versionId, answer, revokeInMs } of decisions)
+      if (versionId !== undefined && answer === 'rotate')
+        await markCompromised(transaction, versionId, revokeInMs);
     for (const decision of decisions) {
       if (decision.answer !== 'rotate') continue;
       const rotation = await answerTarget(
@@ -84,6 +85,8 @@ export async function takeReports(
     });
     return belongsTo;
   });
+  const urgent = decisions.some(({ mode, answer }) => mode === 'revoke-first' && answer === 'rotate');
+  if (urgent) await Promise.all(incidents.map((incident) => orchestrator.wakeIncident(incident)));
   await Promise.all(wake.map((rotation) => orchestrator.wake(rotation)));
   return { incidents, decisions, known: read.map(({ matches }) => matches.length > 0) };
 }

@@ -9,7 +9,7 @@ import { forgetDeliveries } from '../../ledger/incidents.ts';
 import { pruneJournal } from '../../ledger/journal.ts';
 import { oldestCredentialSeconds, type Policy } from '../../ledger/policies.ts';
 import { createToken, findToken } from '../../ledger/tokens.ts';
-import { openQueue } from '../../workers/queue/queue.ts';
+import { INCIDENT_QUEUE, openQueue, type RotationQueue } from '../../workers/queue/queue.ts';
 import { createApi } from '../api/api.ts';
 import { type Served, serveApi } from '../api/serve.ts';
 import { followIncidents } from '../incidents/follow.ts';
@@ -40,6 +40,15 @@ const DELIVERIES_KEPT_MS = 14 * 86_400_000;
 export async function startOrchestrating(foundation: Foundation): Promise<Orchestrating> {
   const { config, ledger, log, registries, fingerprintKey, localStore, anchorFile, telemetry } = foundation;
   const queue = await openQueue({ url: foundation.queueUrl, log });
+  const incidents = await openQueue({ url: foundation.queueUrl, log, name: INCIDENT_QUEUE });
+  const wakeBy = async (by: RotationQueue, id: string) => {
+    await by.wake(id, `${Date.now()}`).catch((thrown) => {
+      log.warn(
+        { err: asRotorError(thrown, 'waking a worker') },
+        'the queue is out of reach; the sweep will find the work',
+      );
+    });
+  };
   const orchestrator: Orchestrator = {
     ledger,
     registries,
@@ -49,14 +58,8 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     fingerprintKey,
     localStore,
     anchorFile,
-    wake: async (id) => {
-      await queue.wake(id, `${Date.now()}`).catch((thrown) => {
-        log.warn(
-          { err: asRotorError(thrown, 'waking a worker') },
-          'the queue is out of reach; the sweep will find the rotation',
-        );
-      });
-    },
+    wake: (id) => wakeBy(queue, id),
+    wakeIncident: (id) => wakeBy(incidents, id),
   };
   const tokenFile = config.mode === 'embedded' ? await adminToken(foundation) : undefined;
   const api = createApi(orchestrator, {
@@ -96,6 +99,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
       await served.close();
       await sealAndAnchor(ledger, anchorFile).catch(() => undefined);
       await queue.close();
+      await incidents.close();
     },
   };
 }
