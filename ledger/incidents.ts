@@ -101,36 +101,44 @@ export async function addReports(
   );
 }
 
+export type NewTarget = Pick<
+  IncidentTarget,
+  'policyUid' | 'policy' | 'versionId' | 'matchedBy' | 'answer' | 'mode'
+> & {
+  /** An overlap lasts that long at most. */
+  readonly revokeInMs: number | undefined;
+};
+
 /**
- * Makes a credential a target of the incident, unless an open incident has it already.
- * @returns the incident that has it now
+ * Makes credentials targets of the incident, but for those that an open incident has already: there the report joins it.
+ * @returns the incidents that have them now
  */
-export async function addTarget(
+export async function addTargets(
   ledger: Ledger,
   incidentId: string,
-  target: Pick<IncidentTarget, 'policyUid' | 'policy' | 'versionId' | 'matchedBy' | 'answer' | 'mode'> & {
-    /** An overlap lasts that long at most. */
-    readonly revokeInMs: number | undefined;
-  },
-): Promise<string> {
-  const [added] = await ledger.query<{ incident_id: string }>(
+  targets: readonly NewTarget[],
+): Promise<readonly string[]> {
+  const added = await ledger.query<{ policy_uid: string }>(
     `INSERT INTO rotor.incident_targets (incident_id, policy_uid, policy, version_id, matched_by, answer, mode, revoke_by)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8 * interval '1 millisecond') ON CONFLICT DO NOTHING RETURNING incident_id`,
-    [
-      incidentId,
-      target.policyUid,
-      target.policy,
-      target.versionId ?? null,
-      target.matchedBy,
-      target.answer,
-      target.mode,
-      target.revokeInMs ?? null,
-    ],
-    'add-target',
+     SELECT $1, t."policyUid", t.policy, t."versionId", ARRAY(SELECT jsonb_array_elements_text(t."matchedBy")), t.answer, t.mode,
+            clock_timestamp() + t."revokeInMs" * interval '1 millisecond'
+       FROM jsonb_to_recordset($2::jsonb) AS t ("policyUid" uuid, policy text, "versionId" uuid, "matchedBy" jsonb,
+                                                answer text, mode text, "revokeInMs" double precision)
+     ON CONFLICT DO NOTHING RETURNING policy_uid`,
+    [incidentId, JSON.stringify(targets)],
+    'add-targets',
   );
-  if (added) return added.incident_id;
+  const fresh = new Set(added.map(({ policy_uid }) => policy_uid));
+  const having = new Set(fresh.size > 0 ? [incidentId] : []);
+  for (const target of targets) {
+    if (!fresh.has(target.policyUid)) having.add(await joinTarget(ledger, target));
+  }
+  return [...having];
+}
+
+/** A report that proves a leak makes more of a mere suspicion. */
+async function joinTarget(ledger: Ledger, target: NewTarget): Promise<string> {
   const [open] = await ledger.query<{ incident_id: string }>(
-    // A report that proves a leak makes more of a mere suspicion.
     `UPDATE rotor.incident_targets
         SET version_id = coalesce($2, version_id), matched_by = (SELECT array_agg(DISTINCT each) FROM unnest(matched_by || $3) AS each),
             answer = CASE WHEN 'rotate' IN (answer, $4) THEN 'rotate' WHEN 'prove' IN (answer, $4) THEN 'prove' ELSE answer END,
@@ -147,9 +155,11 @@ export async function addTarget(
     ],
     'join-target',
   );
-  if (!open)
-    throw new RotorError('ledger.conflict', { what: `policy ${target.policy}: its incident just ended` });
-  return open.incident_id;
+  if (open) return open.incident_id;
+  throw new RotorError('ledger.conflict', {
+    what: `policy ${target.policy}: its incident just ended`,
+    kind: 'retryable',
+  });
 }
 
 /** The rotation that answers for a credential of an open incident. */

@@ -2,7 +2,7 @@ import type { Ledger } from './database.ts';
 import type { VersionState } from './versions.ts';
 
 /** By what a report was matched to a credential. */
-export type MatchedBy = 'fingerprint' | 'identity' | 'accessKeyId' | 'secretName' | 'storePath' | 'policy';
+export type MatchedBy = 'fingerprint' | 'identity' | 'secretName' | 'storePath' | 'policy';
 
 /** What to look for. */
 export interface LookedFor {

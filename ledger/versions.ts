@@ -76,25 +76,20 @@ export async function isCompromised(ledger: Ledger, id: string): Promise<boolean
 }
 
 /**
- * Marks a version as leaked.
- * @param revokeInMs from then on nobody waits for those who still use it; never moved back by a later report
+ * Marks versions as leaked.
+ * @param leaked with the time from which on nobody waits for those who still use it; never moved back by a later report
  */
-export async function markCompromised(ledger: Ledger, id: string, revokeInMs?: number): Promise<void> {
+export async function markCompromised(
+  ledger: Ledger,
+  leaked: readonly { readonly id: string; readonly revokeInMs?: number | undefined }[],
+): Promise<void> {
   await ledger.query(
-    `UPDATE rotor.credential_versions
-        SET compromised = true, revoke_by = least(revoke_by, clock_timestamp() + $2 * interval '1 millisecond')
-      WHERE id = $1`,
-    [id, revokeInMs ?? null],
+    `UPDATE rotor.credential_versions v
+        SET compromised = true,
+            revoke_by = least(v.revoke_by, clock_timestamp() + l."revokeInMs" * interval '1 millisecond')
+       FROM jsonb_to_recordset($1::jsonb) AS l (id uuid, "revokeInMs" double precision) WHERE v.id = l.id`,
+    [JSON.stringify(leaked)],
     'mark-compromised',
-  );
-}
-
-/** The provider refuses a leaked version. */
-export async function markContained(ledger: Ledger, id: string): Promise<void> {
-  await ledger.query(
-    `UPDATE rotor.credential_versions SET contained_at = coalesce(contained_at, clock_timestamp()) WHERE id = $1`,
-    [id],
-    'mark-contained',
   );
 }
 

@@ -13,7 +13,7 @@ import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { Keyring } from '../../core/seal-keyring.ts';
 import { SecretValue } from '../../core/secret.ts';
-import { addTarget, getIncident, openIncident, setTargetRotation } from '../../ledger/incidents.ts';
+import { addTargets, getIncident, openIncident, setTargetRotation } from '../../ledger/incidents.ts';
 import { applyPolicy } from '../../ledger/policies.ts';
 import { createRotation } from '../../ledger/rotations.ts';
 import { listVersions } from '../../ledger/versions.ts';
@@ -107,7 +107,7 @@ async function leak(incident: string = randomUUID(), provider: object = {}): Pro
   if ((await ledger.query('SELECT FROM rotor.incidents WHERE id = $1', [incident])).length === 0)
     await openIncident(ledger, { id: incident, severity: 'critical', openedBy: 'test' });
   const about = { policyUid: uid, policy: `shop/${name}`, versionId, matchedBy: ['fingerprint'] as const };
-  await addTarget(ledger, incident, { ...about, answer: 'rotate', mode: 'revoke-first', revokeInMs: 0 });
+  await addTargets(ledger, incident, [{ ...about, answer: 'rotate', mode: 'revoke-first', revokeInMs: 0 }]);
   await setTargetRotation(ledger, uid, id);
   const rotator = rotators.find(({ kind }) => kind === 'postgres');
   const session = rotator?.open(
