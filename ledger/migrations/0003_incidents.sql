@@ -61,4 +61,6 @@ CREATE INDEX incident_targets_to_contain ON rotor.incident_targets (incident_id)
 
 -- Contained: the provider refuses it already. From revoke_by on nobody waits for those who still use it.
 ALTER TABLE rotor.credential_versions ADD COLUMN contained_at timestamptz, ADD COLUMN revoke_by timestamptz;
+-- The evidence of an incident is gathered by subject.
+CREATE INDEX audit_by_subject ON rotor.audit (subject);
 CREATE INDEX credential_versions_by_identity ON rotor.credential_versions (identity) WHERE identity <> '';

@@ -1,6 +1,8 @@
 import { z } from '@hono/zod-openapi';
 import { listIncidents } from '../../ledger/incidents.ts';
 import { describeIncident } from '../incidents/describe.ts';
+import { evidenceOf } from '../incidents/evidence.ts';
+import { evidencePage } from '../incidents/evidence-page.ts';
 import { type Response, respond } from '../incidents/respond.ts';
 import { SEVERITIES } from '../intake/report.ts';
 import type { ApiRoute } from './api.ts';
@@ -28,6 +30,21 @@ export const incidentRoutes: readonly ApiRoute[] = [
     summary: 'Describe an incident: reports, credentials, what happened when, proofs',
     params: z.object({ id: z.uuid() }),
     handle: ({ orchestrator, params }) => describeIncident(orchestrator, params.id as string),
+  },
+  {
+    method: 'get',
+    path: '/v1/incidents/{id}/evidence',
+    role: 'viewer',
+    summary: 'The evidence of an incident, for an auditor: JSON, or with format=html a page',
+    params: z.object({ id: z.uuid() }),
+    query: z.object({ format: z.enum(['json', 'html']).optional() }),
+    handle: async ({ orchestrator, params, query, context }) => {
+      const bundle = await evidenceOf(orchestrator, params.id as string);
+      if (query.format !== 'html') return bundle;
+      // The page has its own style and nothing else.
+      context.header('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'");
+      return context.html(evidencePage(bundle));
+    },
   },
   {
     method: 'post',

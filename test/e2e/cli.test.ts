@@ -198,6 +198,15 @@ spec:
   expect(JSON.parse(await readFile(target, 'utf8')).value).not.toBe(value);
   const described = await rotor(['describe', 'incident', incident.id], running.env);
   expect(described.stdout).toMatch(/default\/cookie.*fingerprint.*rotate.*proven/);
+  const evidence = await rotor(['audit', 'export', '--incident', incident.id], running.env);
+  expect(JSON.parse(evidence.stdout)).toMatchObject({
+    incident: { id: incident.id },
+    rotations: [{ state: 'done' }],
+    chain: { verified: true },
+  });
+  const page = await rotor(['audit', 'export', '--incident', incident.id, '--html'], running.env);
+  expect(page.stdout).toMatch(/^<!doctype html>[\s\S]*default\/cookie[\s\S]*<\/html>\n$/);
+  expect(evidence.stdout + page.stdout).not.toContain(value);
   expect((await rotor(['get', 'incidents'], running.env)).stdout).toContain(incident.id);
   expect((await rotor(['respond', '--reason', 'x'], running.env)).code).toBe(2);
 
