@@ -64,3 +64,23 @@ ALTER TABLE rotor.credential_versions ADD COLUMN contained_at timestamptz, ADD C
 -- The evidence of an incident is gathered by subject.
 CREATE INDEX audit_by_subject ON rotor.audit (subject);
 CREATE INDEX credential_versions_by_identity ON rotor.credential_versions (identity) WHERE identity <> '';
+
+-- Messages that a runbook sends, each at least once; none holds a secret.
+CREATE TABLE rotor.incident_messages (
+  id          uuid PRIMARY KEY,
+  incident_id uuid NOT NULL REFERENCES rotor.incidents (id) ON DELETE CASCADE,
+  policy_uid  uuid NOT NULL,
+  -- opened, contained, proven or failed.
+  moment      text NOT NULL,
+  -- Where to, as the runbook has it; where its secret is, never the secret.
+  target      jsonb NOT NULL,
+  tries       integer NOT NULL DEFAULT 0,
+  next_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+  sent_at     timestamptz,
+  error       text
+);
+CREATE INDEX incident_messages_due ON rotor.incident_messages (next_at) WHERE sent_at IS NULL;
+CREATE INDEX incident_messages_by_incident ON rotor.incident_messages (incident_id);
+
+ALTER TABLE rotor.resources DROP CONSTRAINT resources_kind_check;
+ALTER TABLE rotor.resources ADD CONSTRAINT resources_kind_check CHECK (kind IN ('Provider', 'Store', 'Runbook'));

@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { listIncidents } from '../../ledger/incidents.ts';
+import { listResources } from '../../ledger/resources.ts';
 import { describeIncident } from '../incidents/describe.ts';
 import { evidenceOf } from '../incidents/evidence.ts';
 import { evidencePage } from '../incidents/evidence-page.ts';
@@ -14,8 +15,15 @@ const responseBody = z.object({
   severity: z.enum(SEVERITIES).default('critical'),
 });
 
-/** Incidents: to see them, and to open one on a person's word. */
+/** Incidents and runbooks: to see them, and to open one on a person's word. */
 export const incidentRoutes: readonly ApiRoute[] = [
+  {
+    method: 'get',
+    path: '/v1/runbooks',
+    role: 'viewer',
+    summary: 'List runbooks',
+    handle: async ({ orchestrator }) => ({ runbooks: await listResources(orchestrator.ledger, 'Runbook') }),
+  },
   {
     method: 'get',
     path: '/v1/incidents',

@@ -46,6 +46,14 @@ const KINDS: Readonly<
     head: ['store', 'kind', 'generation'],
     row: (item) => [`${item.namespace}/${item.name}`, item.spec.kind, item.generation],
   },
+  runbooks: {
+    head: ['runbook', 'steps', 'generation'],
+    row: (item) => [
+      `${item.namespace}/${item.name}`,
+      item.spec.steps.map(({ kind }: { kind: string }) => kind).join(', '),
+      item.generation,
+    ],
+  },
   incidents: {
     head: ['incident', 'state', 'severity', 'opened by', 'credentials', 'reports', 'opened', 'took'],
     row: (item, now) => [

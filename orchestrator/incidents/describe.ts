@@ -7,6 +7,7 @@ import {
 } from '../../ledger/incidents.ts';
 import { readJournal } from '../../ledger/journal.ts';
 import { relatedPolicies } from '../../ledger/matching.ts';
+import { messagesOf } from '../../ledger/messages.ts';
 import { getRotation } from '../../ledger/rotations.ts';
 import { positionOf } from '../../workers/saga/position.ts';
 import { proofOf, type RotationView } from '../operations/describe.ts';
@@ -34,20 +35,23 @@ export type TargetView = Omit<IncidentTarget, 'policyUid'> & {
 export type IncidentView = Omit<Incident, 'targets' | 'reports'> & {
   readonly targets: readonly TargetView[];
   readonly reports: readonly IncidentReport[];
+  /** What became of the notifications that were tried. */
+  readonly messages: Awaited<ReturnType<typeof messagesOf>>;
 };
 
 /** Everything that is known of an incident: reports, targets, what happened when, proofs, blast radius. */
 export async function describeIncident(orchestrator: Orchestrator, id: string): Promise<IncidentView> {
   const incident = await getIncident(orchestrator.ledger, id);
   const reports = await incidentReports(orchestrator.ledger, id);
+  const messages = await messagesOf(orchestrator.ledger, id);
   const targets: TargetView[] = [];
   for (const target of incident.targets) targets.push(await viewOf(orchestrator, target, incident.openedAt));
-  return { ...incident, targets, reports };
+  return { ...incident, targets, reports, messages };
 }
 
 async function viewOf({ ledger }: Orchestrator, target: IncidentTarget, reported: Date): Promise<TargetView> {
   const { policyUid, ...view } = target;
-  const related = await relatedPolicies(ledger, policyUid);
+  const related = (await relatedPolicies(ledger, policyUid)).map((each) => each.policy);
   if (target.rotationId === undefined)
     return {
       ...view,

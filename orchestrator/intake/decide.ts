@@ -1,5 +1,12 @@
 import type { Answer, Mode } from '../../ledger/incidents.ts';
 import type { Match, MatchedBy } from '../../ledger/matching.ts';
+import {
+  BUILT_IN,
+  type Notification,
+  type Orders,
+  ordersOf,
+  type RunbookStep,
+} from '../incidents/runbook.ts';
 import type { Report, Severity } from './report.ts';
 import { SEVERITIES } from './report.ts';
 
@@ -19,6 +26,8 @@ export interface Decision {
   readonly mode: Mode;
   /** An overlap lasts that long at most. */
   readonly revokeInMs: number | undefined;
+  readonly notify: readonly Notification[];
+  readonly related: 'report' | 'rotate';
 }
 
 const RANK: Readonly<Record<Answer, number>> = { watch: 0, prove: 1, rotate: 2 };
@@ -27,13 +36,18 @@ const RANK: Readonly<Record<Answer, number>> = { watch: 0, prove: 1, rotate: 2 }
  * Revocation is a weapon: a report makes a credential rotate only when its fingerprint proves the leak, or when it names
  * the policy (which only senders do whom the operator has let speak of policies). Names that merely point somewhere are put
  * on record. A version that was revoked long ago needs a proof, not a rotation.
+ * @param runbooks steps by the uid of the policy; the built-in ones for those that have none
  */
-export function decide(all: readonly Matched[]): readonly Decision[] {
+export function decide(
+  all: readonly Matched[],
+  runbooks: ReadonlyMap<string, readonly RunbookStep[]> = new Map(),
+): readonly Decision[] {
   const byPolicy = new Map<string, Decision>();
   for (const { report, matches } of all) {
     for (const match of matches) {
       const before = byPolicy.get(match.policyUid);
       const answer = answerTo(report, match);
+      const orders = ordersOf(runbooks.get(match.policyUid) ?? BUILT_IN, report);
       const wins = before === undefined || RANK[answer] > RANK[before.answer];
       byPolicy.set(match.policyUid, {
         policyUid: match.policyUid,
@@ -41,27 +55,20 @@ export function decide(all: readonly Matched[]): readonly Decision[] {
         versionId: wins ? match.version?.id : (before.versionId ?? match.version?.id),
         matchedBy: [...new Set([...(before?.matchedBy ?? []), match.matchedBy])],
         answer: wins ? answer : before.answer,
-        ...soonest(before, modeFor(report)),
+        ...soonest(before, speedOf(report, orders)),
+        notify: orders.notify.length > 0 ? orders.notify : (before?.notify ?? []),
+        related: before?.related === 'rotate' ? 'rotate' : orders.related,
       });
     }
   }
   return [...byPolicy.values()].sort((a, b) => (a.policy < b.policy ? -1 : 1));
 }
 
-/** An overlap of a leaked credential ends after that long, whoever still uses it. */
-const OVERLAP_MS = 15 * 60_000;
-
 type Speed = Pick<Decision, 'mode' | 'revokeInMs'>;
 
-/**
- * As GitHub and OWASP advise, high risk revokes first: the credential is critical, or it is known to work, or anybody can
- * see it. Otherwise consumers get the new one first, within a quarter of an hour. What is no leak has no hurry.
- */
-export function modeFor({ about, severity, validity, exposure }: Matched['report']): Speed {
-  if (about !== 'leak') return { mode: 'overlap', revokeInMs: undefined };
-  const risky =
-    severity === 'critical' || (severity === 'high' && (validity === 'active' || exposure === 'public'));
-  return risky ? { mode: 'revoke-first', revokeInMs: 0 } : { mode: 'overlap', revokeInMs: OVERLAP_MS };
+/** What is no leak has no hurry. */
+function speedOf({ about }: Matched['report'], { mode, revokeInMs }: Orders): Speed {
+  return about === 'leak' ? { mode, revokeInMs } : { mode: 'overlap', revokeInMs: undefined };
 }
 
 function soonest(before: Speed | undefined, now: Speed): Speed {

@@ -77,6 +77,7 @@ const FIELD_OF = {
   secretName: 'secretNames',
   storePath: 'storePaths',
   policy: 'policies',
+  related: 'policies',
 } as const;
 
 function isOf(lookedFor: LookedFor, { matchedBy, by }: Match): boolean {

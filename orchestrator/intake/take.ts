@@ -9,12 +9,14 @@ import {
   openIncident,
   rememberDelivery,
 } from '../../ledger/incidents.ts';
+import { planMessages } from '../../ledger/messages.ts';
 import { markCompromised } from '../../ledger/versions.ts';
 import { answerTarget } from '../incidents/answer.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { type Decision, decide, worst } from './decide.ts';
 import { lookUpAndForget, type Read } from './lookup.ts';
 import type { Report } from './report.ts';
+import { runbooksOf, withRelated } from './runbooks.ts';
 
 export interface Taken {
   /** Incidents that the reports belong to; more than one when some credentials had one already. */
@@ -38,7 +40,11 @@ export async function takeReports(
 ): Promise<Taken> {
   const { ledger, random } = orchestrator;
   const read = await lookUpAndForget(orchestrator, reports);
-  const decisions = decide(read);
+  const runbooks = await runbooksOf(
+    ledger,
+    read.flatMap(({ matches }) => matches),
+  );
+  const decisions = await withRelated(ledger, decide(read, runbooks));
   const id = random.uuid();
   const severity = worst(reports);
   const incidents = await ledger.transaction(async (transaction) => {
@@ -57,6 +63,7 @@ export async function takeReports(
       leaked.map(({ versionId, revokeInMs }) => ({ id: versionId as string, revokeInMs })),
     );
     if (decisions.length === 0) await endIncident(transaction, id);
+    if (belongsTo.includes(id)) await planMessages(transaction, messagesFor(orchestrator, id, decisions));
     await appendAudit(transaction, {
       actor: source,
       action: belongsTo.includes(id) ? 'incident.opened' : 'incident.reported-again',
@@ -72,6 +79,16 @@ export async function takeReports(
   });
   await answerAll(orchestrator, decisions, incidents, source);
   return { incidents, decisions, known: read.map(({ matches }) => matches.length > 0) };
+}
+
+function messagesFor({ random }: Orchestrator, incidentId: string, decisions: readonly Decision[]) {
+  return decisions.flatMap(({ policyUid, notify, answer }) =>
+    answer === 'watch'
+      ? []
+      : notify.flatMap((target) =>
+          target.on.map((moment) => ({ id: random.uuid(), incidentId, policyUid, moment, target })),
+        ),
+  );
 }
 
 /** Rotations that one transaction makes. */

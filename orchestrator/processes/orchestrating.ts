@@ -13,6 +13,7 @@ import { INCIDENT_QUEUE, openQueue, type RotationQueue } from '../../workers/que
 import { createApi } from '../api/api.ts';
 import { type Served, serveApi } from '../api/serve.ts';
 import { followIncidents } from '../incidents/follow.ts';
+import { sendMessages } from '../incidents/notify.ts';
 import { loadHooks } from '../intake/hooks-file.ts';
 import { openHooks } from '../intake/receive.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
@@ -79,6 +80,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
   const chores = [
     every(SEAL_MS, () => sealAndAnchor(ledger, anchorFile)),
     every(FOLLOW_MS, () => followIncidents(orchestrator)),
+    every(FOLLOW_MS, () => sendMessages(orchestrator)),
     every(PRUNE_MS, () => forgetDeliveries(ledger, DELIVERIES_KEPT_MS)),
     every(AGE_MS, async () => credentialAge().record(await oldestCredentialSeconds(ledger))),
     every(PRUNE_MS, () => pruneJournal(ledger, config.journalRetentionMs)),
