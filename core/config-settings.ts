@@ -94,6 +94,13 @@ export const SETTINGS = {
     meaning:
       'Namespaces whose custom resources are followed, separated by commas; `*`: all of them; none when not set.',
   },
+  hooksFile: {
+    variable: 'ROTOR_HOOKS_FILE',
+    flag: 'hooks-file',
+    secret: false,
+    meaning:
+      'Senders that may report leaks (`/v1/hooks/<name>`) and how each proves itself; none without it.',
+  },
   leaseMs: {
     variable: 'ROTOR_LEASE',
     flag: 'lease',

@@ -60,6 +60,7 @@ const schema = z.object({
       'needs names of namespaces, separated by commas, or "*" for all of them',
     )
     .optional(),
+  hooksFile: z.string().optional(),
   leaseMs: duration({ min: 2_000, max: 600_000 }),
   concurrency: z
     .string()

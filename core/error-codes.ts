@@ -128,6 +128,13 @@ export const ERROR_CODES = {
   'api.invalid': ['terminal', 'Correct the named field.'],
   'api.rate-limited': ['retryable', 'Wait as long as Retry-After says.'],
   'api.unreachable': ['retryable', 'Start Rotor with `rotor up`, or set ROTOR_URL.'],
+  'hook.unauthenticated': [
+    'terminal',
+    'Check the secret on both sides; `rotor get incidents` has the reason that the sender is not told.',
+  ],
+  'hook.malformed': ['terminal', 'Send what docs/incidents.md describes for this kind of source.'],
+  'hook.replayed': ['terminal', 'Nothing to do: this delivery was taken before.'],
+  'hook.too-large': ['terminal', 'Send fewer reports at once.'],
   'internal.bug': ['terminal', 'This is a bug in Rotor: please report it with the rotation id.'],
 } as const satisfies Record<string, readonly [ErrorKind, string]>;
 

@@ -172,6 +172,20 @@ export async function* sealedEvents(ledger: Ledger): AsyncGenerator<SealedEvent>
   }
 }
 
+/** The sealed rows about any of these subjects, oldest first. */
+export async function sealedEventsAbout(
+  ledger: Ledger,
+  subjects: readonly string[],
+  limit = 10_000,
+): Promise<readonly SealedEvent[]> {
+  const rows = await ledger.query<AuditRow & Record<string, unknown>>(
+    `SELECT at, actor, action, subject, detail, seq, previous_hash, hash FROM rotor.audit
+      WHERE seq IS NOT NULL AND subject = ANY ($1) ORDER BY seq LIMIT $2`,
+    [subjects, limit],
+  );
+  return rows.map((row) => ({ ...row, previousHash: row.previous_hash }));
+}
+
 /** SHA-256 over the hash before and the row's canonical JSON (RFC 8785). Times count in milliseconds. */
 function hashOf(
   row: Pick<SealedEvent, 'seq' | 'at' | 'actor' | 'action' | 'subject' | 'detail'>,

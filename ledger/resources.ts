@@ -2,7 +2,7 @@ import { RotorError } from '../core/errors.ts';
 import type { Ledger } from './database.ts';
 import type { Applied } from './policies.ts';
 
-export type ResourceKind = 'Provider' | 'Store';
+export type ResourceKind = 'Provider' | 'Store' | 'Runbook';
 
 export interface Resource<Spec = unknown> {
   readonly kind: ResourceKind;

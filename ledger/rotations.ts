@@ -4,7 +4,7 @@ import type { Ledger } from './database.ts';
 
 export type RotationState = 'queued' | 'running' | 'waiting' | 'done' | 'rolled-back' | 'needs-human';
 export type Direction = 'forward' | 'back';
-export type Trigger = 'schedule' | 'manual' | 'max-age';
+export type Trigger = 'schedule' | 'manual' | 'max-age' | 'incident';
 
 /** One run of a policy. Times are the database's. */
 export interface Rotation<Spec = unknown> {

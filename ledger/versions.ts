@@ -17,6 +17,10 @@ export interface CredentialVersion {
   readonly state: VersionState;
   readonly identity: string;
   readonly compromised: boolean;
+  /** When the provider began to refuse it because it has leaked. */
+  readonly containedAt: Date | undefined;
+  /** From then on nobody waits for those who still use it. */
+  readonly revokeBy: Date | undefined;
   readonly createdAt: Date;
   readonly currentAt: Date | undefined;
   readonly revokedAt: Date | undefined;
@@ -28,12 +32,15 @@ interface VersionRow {
   state: VersionState;
   identity: string;
   compromised: boolean;
+  contained_at: Date | null;
+  revoke_by: Date | null;
   created_at: Date;
   current_at: Date | null;
   revoked_at: Date | null;
 }
 
-const COLUMNS = 'id, policy_uid, state, identity, compromised, created_at, current_at, revoked_at';
+const COLUMNS =
+  'id, policy_uid, state, identity, compromised, contained_at, revoke_by, created_at, current_at, revoked_at';
 
 /** Newest first. */
 export async function listVersions(
@@ -68,9 +75,22 @@ export async function isCompromised(ledger: Ledger, id: string): Promise<boolean
   return rows.length > 0;
 }
 
-/** Marks a version as leaked. */
-export async function markCompromised(ledger: Ledger, id: string): Promise<void> {
-  await ledger.query('UPDATE rotor.credential_versions SET compromised = true WHERE id = $1', [id]);
+/**
+ * Marks versions as leaked.
+ * @param leaked with the time from which on nobody waits for those who still use it; never moved back by a later report
+ */
+export async function markCompromised(
+  ledger: Ledger,
+  leaked: readonly { readonly id: string; readonly revokeInMs?: number | undefined }[],
+): Promise<void> {
+  await ledger.query(
+    `UPDATE rotor.credential_versions v
+        SET compromised = true,
+            revoke_by = least(v.revoke_by, clock_timestamp() + l."revokeInMs" * interval '1 millisecond')
+       FROM jsonb_to_recordset($1::jsonb) AS l (id uuid, "revokeInMs" double precision) WHERE v.id = l.id`,
+    [JSON.stringify(leaked)],
+    'mark-compromised',
+  );
 }
 
 function fromRow(row: VersionRow): CredentialVersion {
@@ -80,6 +100,8 @@ function fromRow(row: VersionRow): CredentialVersion {
     state: row.state,
     identity: row.identity,
     compromised: row.compromised,
+    containedAt: row.contained_at ?? undefined,
+    revokeBy: row.revoke_by ?? undefined,
     createdAt: row.created_at,
     currentAt: row.current_at ?? undefined,
     revokedAt: row.revoked_at ?? undefined,

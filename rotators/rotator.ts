@@ -44,9 +44,10 @@ export interface RotatorSession {
 
   /**
    * Checks the preconditions and changes nothing: admin may do it, a slot is free, `current` logs in.
+   * @param leaked `current` has leaked and may be disabled already: that it doesn't log in is no obstacle
    * @throws RotorError terminal, saying what is missing.
    */
-  plan(call: Call, current: Credential | undefined): Promise<PlanReport>;
+  plan(call: Call, current: Credential | undefined, leaked?: boolean): Promise<PlanReport>;
 
   /** Makes a new credential without telling the provider. Random, so callers must stage it before `install`. */
   generate(call: Call, versionId: string, current: Credential | undefined): Promise<Credential>;
@@ -66,6 +67,13 @@ export interface RotatorSession {
 
   /** Who still uses `credential`. For one user with a replaced secret: sessions opened before `since`. */
   usage(call: Call, credential: Credential, since: Date): Promise<Usage>;
+
+  /**
+   * Makes the provider refuse a leaked credential at once, in a way that the admin can take back, and ends its sessions.
+   * Repeated without harm, also when the credential was replaced meanwhile. Absent where the provider can't, or where it
+   * would lock Rotor out: there the rotation itself is the containment.
+   */
+  contain?(call: Call, leaked: Credential): Promise<void>;
 
   /** Kills `old` for good and ends its sessions, those opened before `since` where both share a user. */
   revoke(call: Call, old: Credential, current: Credential, since: Date): Promise<void>;

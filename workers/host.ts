@@ -2,7 +2,8 @@ import { asRotorError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret.ts';
 import { wakeableRotations } from '../ledger/rotations.ts';
 import { patrol } from './drift/patrol.ts';
-import { consumeQueue, openQueue } from './queue/queue.ts';
+import { containLeaked } from './incidents/contain.ts';
+import { consumeQueue, INCIDENT_QUEUE, openQueue } from './queue/queue.ts';
 import { runRotation, type Saga } from './saga/engine.ts';
 
 export interface HostOptions {
@@ -27,6 +28,7 @@ export interface WorkerHost {
 const SWEEP_BATCH = 200;
 /** Time between two questions whether a look at deliveries is due. */
 const PATROL_MS = 5_000;
+const INCIDENTS_AT_ONCE = 20;
 
 /**
  * A worker: takes rotations from the queue, and sweeps the ledger for those whose job is gone (a flushed queue, a
@@ -61,6 +63,20 @@ export async function startWorkerHost(options: HostOptions): Promise<WorkerHost>
   };
   const consumer = await consumeQueue({ ...named, concurrency, handle });
 
+  const wakeUp = async (id: string) =>
+    queue.wake(id, `contained_${saga.clock.now().getTime()}`).catch(() => undefined);
+  const containAll = (incidentId?: string) => containLeaked(saga, incidentId, wakeUp);
+  const incidents = await consumeQueue({
+    ...named,
+    name: options.queueName ? `${options.queueName}-${INCIDENT_QUEUE}` : INCIDENT_QUEUE,
+    concurrency: INCIDENTS_AT_ONCE,
+    handle: (id) => containAll(id).catch(containmentFailed),
+  });
+  function containmentFailed(thrown: unknown): void {
+    saga.log.warn({ err: asRotorError(thrown, 'containing') }, 'a containment failed; it is repeated');
+  }
+  const container = repeat(sweepMs, stop.signal, () => containAll(), containmentFailed);
+
   const sweep = async () => {
     const found = await wakeableRotations(saga.ledger, SWEEP_BATCH);
     const second = Math.floor(saga.clock.now().getTime() / 1_000);
@@ -86,7 +102,7 @@ export async function startWorkerHost(options: HostOptions): Promise<WorkerHost>
   return {
     close: async () => {
       stop.abort();
-      await Promise.all([consumer.close(), sweeper, patrolling]);
+      await Promise.all([consumer.close(), incidents.close(), sweeper, container, patrolling]);
       await queue.close();
     },
   };

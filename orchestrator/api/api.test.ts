@@ -39,6 +39,7 @@ beforeAll(async () => {
     localStore: { kind: 'local', spec: { path: '/nowhere' } },
     anchorFile: undefined,
     wake: async () => undefined,
+    wakeIncident: async () => undefined,
   };
   for (const role of ROLES) tokens[role] = (await createToken(test_.ledger, role, role)).reveal();
 });

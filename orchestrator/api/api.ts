@@ -6,15 +6,19 @@ import { RotorError } from '../../core/errors.ts';
 import { withinTrace } from '../../core/telemetry.ts';
 import { ledgerNow } from '../../ledger/rotations.ts';
 import type { Role } from '../../ledger/tokens.ts';
+import type { Hooks } from '../intake/receive.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { type ApiEnv, access, LIMITS, type Limits } from './access.ts';
 import { answerFor } from './errors.ts';
 import { healthRoutes } from './health.ts';
+import { mountHooks } from './hooks.ts';
 import { routes } from './routes.ts';
 
 export interface ApiOptions {
   readonly metrics: () => Promise<string>;
   readonly limits?: Limits;
+  /** The door for reports of leaks; without it there is none. */
+  readonly hooks?: Hooks;
 }
 
 export interface ApiRoute {
@@ -68,6 +72,7 @@ export function createApi(orchestrator: Orchestrator, options: ApiOptions): Open
       context.header('Retry-After', String(Math.ceil(error.retryAfterMs / 1_000)));
     return context.json(error.toJSON(), status);
   });
+  mountHooks(app, options.hooks);
   app.notFound((context) =>
     context.json(
       { code: 'ledger.not-found', what: 'there is no such path', hint: 'See /openapi.json.' },

@@ -16,6 +16,7 @@ import { planRotation } from '../operations/plan.ts';
 import { cancelRotation, resumeStopped, rotateNow } from '../operations/rotate.ts';
 import type { ApiRoute, RouteInput } from './api.ts';
 import { streamChanges } from './events.ts';
+import { incidentRoutes } from './incident-routes.ts';
 
 const policyParams = z.object({ namespace: z.string().max(63), name: z.string().max(253) });
 const rotationParams = z.object({ id: z.uuid() });
@@ -154,6 +155,7 @@ export const routes: readonly ApiRoute[] = [
       return {};
     },
   },
+  ...incidentRoutes,
   {
     method: 'get',
     path: '/v1/providers',

@@ -7,6 +7,7 @@ import { qualified } from '../operations/orchestrator.ts';
 import { apiClient } from './client.ts';
 import { evidenceText } from './evidence-text.ts';
 import { type RotationJson, stepLine } from './follow.ts';
+import { describedIncident, incidentText } from './incident-commands.ts';
 import { type Format, print, relative, tableOf } from './output.ts';
 
 const format = (command: Command): Format => command.optsWithGlobals().output as Format;
@@ -46,6 +47,29 @@ const KINDS: Readonly<
   stores: {
     head: ['store', 'kind', 'generation'],
     row: (item) => [`${item.namespace}/${item.name}`, item.spec.kind, item.generation],
+  },
+  runbooks: {
+    head: ['runbook', 'steps', 'generation'],
+    row: (item) => [
+      `${item.namespace}/${item.name}`,
+      item.spec.steps.map(({ kind }: { kind: string }) => kind).join(', '),
+      item.generation,
+    ],
+  },
+  incidents: {
+    head: ['incident', 'state', 'severity', 'opened by', 'credentials', 'reports', 'opened', 'took'],
+    row: (item, now) => [
+      item.id,
+      item.state,
+      item.severity,
+      item.openedBy,
+      item.targets.map(({ policy }: { policy: string }) => policy).join(', ') || '-',
+      item.reports,
+      relative(item.openedAt, now),
+      item.endedAt === undefined
+        ? '-'
+        : formatDuration(new Date(item.endedAt).getTime() - new Date(item.openedAt).getTime()),
+    ],
   },
   tokens: {
     head: ['token', 'role', 'created', 'expires'],
@@ -87,17 +111,21 @@ export function registerLookCommands(program: Command): void {
 
   program
     .command('describe <kind> <name>')
-    .description('Everything that is known of a policy or a rotation')
+    .description('Everything that is known of a policy, a rotation or an incident')
     .action(async (kind: string, name: string, _options, command) => {
       const api = apiClient();
       if (kind === 'policy') {
         const policy = await api.get(`/v1/policies/${qualified(name)}`);
         return print(format(command), policy, () => stringify(policy).trimEnd());
       }
+      if (kind === 'incident') {
+        const incident = await describedIncident(name);
+        return print(format(command), incident, () => incidentText(incident));
+      }
       if (kind !== 'rotation')
         throw new RotorError('api.invalid', {
           what: `there is no kind "${kind}"`,
-          hint: 'Kinds: policy, rotation.',
+          hint: 'Kinds: policy, rotation, incident.',
         });
       const rotation = await api.get<RotationJson>(`/v1/rotations/${name.replace(/^rotation\//, '')}`);
       return print(format(command), rotation, () => {

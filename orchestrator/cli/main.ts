@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError, Option } from 'commander';
 import { RotorError } from '../../core/errors.ts';
+import { registerIncidentCommands } from './incident-commands.ts';
 import { registerKeyCommands } from './key-commands.ts';
 import { registerLookCommands } from './look-commands.ts';
 import { registerMigrateCommand } from './migrate-command.ts';
@@ -35,6 +36,7 @@ Examples:
   rotor plan orders-db                     what a rotation would do, without doing it
   rotor rotate orders-db --wait            rotate now and follow it
   rotor describe rotation <id>             steps, facts, proof
+  rotor respond orders-db --reason "..."    somebody has it: a new one now, the old one dead
   rotor audit verify                       is the trail untouched?
 
 Environment: ROTOR_URL, ROTOR_TOKEN_FILE and others: docs/configuration.md.`,
@@ -43,6 +45,7 @@ registerProcessCommands(program);
 registerMigrateCommand(program);
 registerPolicyCommands(program);
 registerLookCommands(program);
+registerIncidentCommands(program);
 registerTrustCommands(program);
 registerKeyCommands(program);
 for (const command of program.commands) command.exitOverride();

@@ -6,6 +6,7 @@ import { qualified } from '../operations/orchestrator.ts';
 import type { PlanResult } from '../operations/plan.ts';
 import { apiClient } from './client.ts';
 import { follow, type RotationJson, stepLine } from './follow.ts';
+import { followIncident, report as reportIncident } from './incident-commands.ts';
 import { readManifestFiles } from './manifest-files.ts';
 import { type Format, print } from './output.ts';
 import { planText } from './plan-text.ts';
@@ -83,10 +84,12 @@ export function registerPolicyCommands(program: Command): void {
     });
 
   program
-    .command('watch [rotation]')
-    .description('Follow a rotation until it ends, or all changes')
+    .command('watch [name]')
+    .description('Follow a rotation, or incident/<id>, until it ends; or all changes')
     .action(async (rotation: string | undefined, _options, command) => {
       const api = apiClient();
+      if (rotation?.startsWith('incident/'))
+        return reportIncident(await followIncident(api, rotation.slice('incident/'.length)), format(command));
       if (rotation) return report(await follow(api, rotation.replace(/^rotation\//, '')), format(command));
       return watchAll();
     });

@@ -32,10 +32,18 @@ export function registerTrustCommands(program: Command): void {
     });
   audit
     .command('export')
-    .description('Print the trail as JSON lines')
+    .description('Print the trail as JSON lines, or the evidence of one incident')
     .option('--direct', 'read ROTOR_DATABASE_URL, without a server')
-    .action(async ({ direct }: { direct?: boolean }) => {
+    .option('--incident <id>', 'everything about this incident, as JSON')
+    .option('--html', 'with --incident: as a page for people')
+    .action(async ({ direct, incident, html }: ExportOptions) => {
       const config = readConfig(process.env);
+      if (incident !== undefined) {
+        const path = `/v1/incidents/${encodeURIComponent(incident.replace(/^incident\//, ''))}/evidence`;
+        return void process.stdout.write(
+          `${await apiClient(config).text(`${path}?format=${html ? 'html' : 'json'}`)}\n`,
+        );
+      }
       if (!direct) return void process.stdout.write(await apiClient(config).text('/v1/audit/export'));
       return withLedger(config, async (ledger) => {
         for await (const { previousHash, hash, seq, ...row } of sealedEvents(ledger)) {
@@ -100,6 +108,12 @@ export function registerTrustCommands(program: Command): void {
     .command('doctor')
     .description('Check configuration, key file, ledger and server, and say what to do about each')
     .action(doctor);
+}
+
+interface ExportOptions {
+  readonly direct?: boolean;
+  readonly incident?: string;
+  readonly html?: boolean;
 }
 
 async function doctor(): Promise<void> {

@@ -111,4 +111,10 @@ export const CLUSTER_KINDS: Readonly<Record<Kind, ClusterKind>> = {
     description: 'Where versions of credentials are kept.',
     columns: [TYPE, READY, AGE, REASON],
   },
+  Runbook: {
+    plural: 'runbooks',
+    shortNames: ['rbook'],
+    description: 'What an incident does about the credentials of the policies that name it.',
+    columns: [READY, AGE, REASON],
+  },
 };

@@ -1,9 +1,10 @@
 import type { RolloutLimits } from '../../workers/saga/spec.ts';
+import type { RunbookStep } from '../incidents/runbook.ts';
 import type { Schedule } from '../schedule/schedule.ts';
 
 export const API_VERSION = 'rotor.dev/v1alpha1';
 
-export const KINDS = ['RotationPolicy', 'Provider', 'Store'] as const;
+export const KINDS = ['RotationPolicy', 'Provider', 'Store', 'Runbook'] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Where a manifest was written, for messages. `line` counts from 1. */
@@ -42,6 +43,8 @@ export interface PolicySpec {
   /** Names of policies in the same namespace, and the least distance to the end of their rotations. */
   readonly apart?: { readonly from: readonly string[]; readonly atLeastMs: number } | undefined;
   readonly suspend: boolean;
+  /** What an incident does about it; the built-in runbook when absent. */
+  readonly onCompromise?: { readonly runbook: string } | undefined;
 }
 
 export interface ProviderSpec extends KindSpec {
@@ -62,7 +65,8 @@ interface Described<K extends Kind, Spec> {
 export type PolicyManifest = Described<'RotationPolicy', PolicySpec>;
 export type ProviderManifest = Described<'Provider', ProviderSpec>;
 export type StoreManifest = Described<'Store', KindSpec>;
-export type Manifest = PolicyManifest | ProviderManifest | StoreManifest;
+export type RunbookManifest = Described<'Runbook', { readonly steps: readonly RunbookStep[] }>;
+export type Manifest = PolicyManifest | ProviderManifest | StoreManifest | RunbookManifest;
 
 /** What makes a manifest itself: `RotationPolicy shop/orders-db`. */
 export function manifestKey(manifest: {

@@ -150,13 +150,13 @@ test('every problem is reported at once, with line, column and field', () => {
 test.each([
   [
     'an unknown kind',
-    PROVIDER.replace('kind: Provider', 'kind: Runbook'),
-    'a.yaml:2:7: kind: unknown kind; known are RotationPolicy, Provider, Store',
+    PROVIDER.replace('kind: Provider', 'kind: Sonata'),
+    'a.yaml:2:7: kind: unknown kind; known are RotationPolicy, Provider, Store, Runbook',
   ],
   [
     'a misspelt kind',
     PROVIDER.replace('kind: Provider', 'kind: provider'),
-    'a.yaml:2:7: kind: unknown kind; known are RotationPolicy, Provider, Store; did you mean Provider?',
+    'a.yaml:2:7: kind: unknown kind; known are RotationPolicy, Provider, Store, Runbook; did you mean Provider?',
   ],
   [
     'another version',
@@ -292,7 +292,7 @@ test('aliases that multiply are refused', () => {
 
 test('editors get a JSON Schema with the fields of every registered kind', () => {
   const { oneOf } = z.object({ oneOf: z.array(z.any()) }).parse(manifestJsonSchema(registries));
-  expect(oneOf).toHaveLength(3);
+  expect(oneOf).toHaveLength(4);
   expect(oneOf[0].properties.kind).toMatchObject({ const: 'RotationPolicy' });
   expect(oneOf[0].properties.spec.required).toEqual(['credential', 'store']);
   expect(oneOf[1].properties.spec.properties.postgres.properties.url).toEqual({ type: 'string' });

@@ -99,6 +99,9 @@ export function policySpec({ rotators, deliveries, rollouts }: Registries) {
         .describe('The whole rotation must end within'),
       apart: apart.optional(),
       suspend: z.boolean().default(false),
+      onCompromise: z
+        .strictObject({ runbook: resourceName.describe('Name of a Runbook in the same namespace') })
+        .optional(),
     })
     .superRefine((spec, context) => {
       const problem = (path: (string | number)[], message: string) =>

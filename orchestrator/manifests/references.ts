@@ -43,6 +43,7 @@ function problemsOf(policy: PolicyManifest, known: ReadonlyMap<string, Referable
     }
   }
   find('Store', spec.store.name, 'spec.store.name');
+  if (spec.onCompromise) find('Runbook', spec.onCompromise.runbook, 'spec.onCompromise.runbook');
   for (const [index, name] of (spec.apart?.from ?? []).entries()) {
     const field = `spec.apart.from[${index}]`;
     if (name === policy.name) problem(field, 'is this policy itself');

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Registries } from '../../workers/saga/parts.ts';
+import { runbookSpec } from '../incidents/runbook.ts';
 import { keyed } from './keyed.ts';
 import { API_VERSION, KINDS, type Kind } from './manifest.ts';
 import { resourceName } from './names.ts';
@@ -31,6 +32,7 @@ export function manifestSchemas(registries: Registries) {
       }),
     ),
     Store: envelope('Store', keyed(stores, {})),
+    Runbook: envelope('Runbook', runbookSpec),
   };
 }
 

@@ -76,7 +76,8 @@ export function stepsOf(journal: readonly JournalRow[], startedAt: Date | undefi
   return views;
 }
 
-function proofOf(journal: readonly JournalRow[]): RotationView['proof'] {
+/** The attempts that count, out of a journal. */
+export function proofOf(journal: readonly JournalRow[]): RotationView['proof'] {
   const proven = positionOf(journal).facts.get('prove');
   if (!proven || typeof proven.newAccepted !== 'boolean') return undefined;
   return {

@@ -19,6 +19,8 @@ export interface Orchestrator {
   readonly anchorFile: string | undefined;
   /** Wakes a worker; when that fails the sweep does it a little later. */
   wake(rotationId: string): Promise<void>;
+  /** Wakes a worker to contain what an incident is about; it has a queue of its own. */
+  wakeIncident(incidentId: string): Promise<void>;
 }
 
 export const DEFAULT_NAMESPACE = 'default';

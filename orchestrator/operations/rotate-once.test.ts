@@ -30,6 +30,7 @@ beforeAll(async () => {
     fingerprintKey: SecretValue.of('key'),
     localStore: { kind: 'local', spec: { path: '/nowhere' } },
     anchorFile: undefined,
+    wakeIncident: async () => undefined,
     wake: async (id) => {
       woken.push(id);
     },

@@ -5,13 +5,18 @@ import { asRotorError } from '../../core/errors.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { credentialAge } from '../../core/telemetry.ts';
+import { forgetDeliveries } from '../../ledger/incidents.ts';
 import { pruneJournal } from '../../ledger/journal.ts';
 import { oldestCredentialSeconds, type Policy } from '../../ledger/policies.ts';
 import { createToken, findToken } from '../../ledger/tokens.ts';
-import { openQueue } from '../../workers/queue/queue.ts';
+import { INCIDENT_QUEUE, openQueue, type RotationQueue } from '../../workers/queue/queue.ts';
 import { createApi } from '../api/api.ts';
 import { type Served, serveApi } from '../api/serve.ts';
 import { startReconciler } from '../cluster/reconciler.ts';
+import { followIncidents } from '../incidents/follow.ts';
+import { sendMessages } from '../incidents/notify.ts';
+import { loadHooks } from '../intake/hooks-file.ts';
+import { openHooks } from '../intake/receive.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
 import { sealAndAnchor } from '../operations/audit.ts';
 import { dueOf } from '../operations/due.ts';
@@ -31,15 +36,24 @@ const AGE_MS = 60_000;
 const PRUNE_MS = 3_600_000;
 /** The status of custom resources is at most that old. */
 const LOOK_MS = 1_000;
+const FOLLOW_MS = 1_000;
+/** Longer than the widest window in which a delivery is believed. */
+const DELIVERIES_KEPT_MS = 14 * 86_400_000;
 
 /** Scheduler, HTTP API and housekeeping of one process; any number of them share the work through the ledger. */
 export async function startOrchestrating(foundation: Foundation): Promise<Orchestrating> {
   const { config, ledger, log, registries, fingerprintKey, localStore, anchorFile, telemetry } = foundation;
-  const queue = await openQueue({
-    url: foundation.queueUrl,
-    log,
-    migrate: config.migrate === 'auto',
-  });
+  const named = { url: foundation.queueUrl, log, migrate: config.migrate === 'auto' };
+  const queue = await openQueue(named);
+  const incidents = await openQueue({ ...named, name: INCIDENT_QUEUE });
+  const wakeBy = async (by: RotationQueue, id: string) => {
+    await by.wake(id, `${Date.now()}`).catch((thrown) => {
+      log.warn(
+        { err: asRotorError(thrown, 'waking a worker') },
+        'the queue is out of reach; the sweep will find the work',
+      );
+    });
+  };
   const orchestrator: Orchestrator = {
     ledger,
     registries,
@@ -49,17 +63,14 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     fingerprintKey,
     localStore,
     anchorFile,
-    wake: async (id) => {
-      await queue.wake(id, `${Date.now()}`).catch((thrown) => {
-        log.warn(
-          { err: asRotorError(thrown, 'waking a worker') },
-          'the queue is out of reach; the sweep will find the rotation',
-        );
-      });
-    },
+    wake: (id) => wakeBy(queue, id),
+    wakeIncident: (id) => wakeBy(incidents, id),
   };
   const tokenFile = config.mode === 'embedded' ? await adminToken(foundation) : undefined;
-  const api = createApi(orchestrator, { metrics: () => telemetry.metrics() });
+  const api = createApi(orchestrator, {
+    metrics: () => telemetry.metrics(),
+    hooks: openHooks(orchestrator, await loadHooks(config.hooksFile)),
+  });
   const served = await serveApi(api, config.listen);
   const scheduler = await startScheduler({
     ledger,
@@ -80,6 +91,9 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     }));
   const chores = [
     every(SEAL_MS, () => sealAndAnchor(ledger, anchorFile)),
+    every(FOLLOW_MS, () => followIncidents(orchestrator)),
+    every(FOLLOW_MS, () => sendMessages(orchestrator)),
+    every(PRUNE_MS, () => forgetDeliveries(ledger, DELIVERIES_KEPT_MS)),
     every(AGE_MS, async () => credentialAge().record(await oldestCredentialSeconds(ledger))),
     every(PRUNE_MS, () => pruneJournal(ledger, config.journalRetentionMs)),
   ];
@@ -100,6 +114,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
       await served.close();
       await sealAndAnchor(ledger, anchorFile).catch(() => undefined);
       await queue.close();
+      await incidents.close();
     },
   };
 }

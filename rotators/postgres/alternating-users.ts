@@ -38,11 +38,11 @@ export function alternatingUsers(provider: ProviderSpec, spec: AlternatingSpec):
     capabilities: CAPABILITIES,
     format: FORMAT,
 
-    async plan(call, current): Promise<PlanReport> {
+    async plan(call, current, leaked): Promise<PlanReport> {
       const server = await admin.server(call);
       if (current) {
         assertSamePlace(target, current, roles);
-        await assertLogsIn(await admin.primary(call), call, current);
+        if (!leaked) await assertLogsIn(await admin.primary(call), call, current);
       }
       const known = await facts(call);
       const next = otherThan(current);
@@ -97,6 +97,15 @@ export function alternatingUsers(provider: ProviderSpec, spec: AlternatingSpec):
     },
 
     usage: async (call, credential) => sessionsOf(await admin.server(call), call, credential.identity),
+
+    /** The password stays, so that LOGIN brings it back. */
+    async contain(call, leaked): Promise<void> {
+      const role = leaked.identity;
+      const server = await admin.server(call);
+      const statements = [`ALTER ROLE ${quoted(role)} NOLOGIN`];
+      await changeRole(server, call, { role, statements, mayComment: true });
+      await endSessions(server, call, role);
+    },
 
     async revoke(call, old, current): Promise<void> {
       assertOther(old.identity, current);

@@ -58,7 +58,7 @@ export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSes
     capabilities,
     format: FORMAT,
 
-    async plan(call, current): Promise<PlanReport> {
+    async plan(call, current, leaked): Promise<PlanReport> {
       if (!current && !admin.configured) {
         throw new RotorError('provider.refused-admin', {
           what: `there is neither a current credential of ${role} nor an admin to set one`,
@@ -67,7 +67,7 @@ export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSes
       }
       if (current) {
         assertSamePlace(target, current, [role]);
-        await assertLogsIn(await admin.primary(call), call, current);
+        if (!leaked) await assertLogsIn(await admin.primary(call), call, current);
       }
       const server = await serverFor(call, current);
       const warnings = [
@@ -109,6 +109,20 @@ export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSes
       const statements = [`ALTER ROLE ${quoted(role)} PASSWORD NULL`];
       return changeRole(server, call, { role, statements, mayComment: admin.configured });
     },
+
+    /** A password that nobody knows takes its place, unless a new one has already. A role can't do this to itself and go on. */
+    ...(admin.configured
+      ? {
+          contain: async (call: Call, leaked: Credential) => {
+            const server = await admin.server(call);
+            if ((await attempt(call, leaked)) === 'accepted') {
+              const unknown = generatePassword(spec.password, call.random);
+              await setPassword(call, { ...leaked, secrets: { password: unknown } }, server);
+            }
+            await endSessions(server, call, role, call.clock.now());
+          },
+        }
+      : {}),
 
     async usage(call, credential, since): Promise<Usage> {
       return sessionsOf(await serverFor(call, credential), call, role, since);

@@ -17,6 +17,7 @@ import { lookupAmong, requestsAmong } from './consumers.ts';
 import { startDbos } from './dbos.ts';
 import { runEmptySagas } from './empty-saga.ts';
 import { runHandWritten } from './hand-written.ts';
+import { incidentTimes } from './incidents.ts';
 import { memoryOf } from './memory.ts';
 import { compareRotation, median } from './rotation.ts';
 import { throughput } from './throughput.ts';
@@ -30,7 +31,7 @@ interface Row {
 }
 
 const { values: options } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, only: { type: 'string', default: 'abcdek' } },
+  options: { json: { type: 'boolean', default: false }, only: { type: 'string', default: 'abcdekl' } },
 });
 const measures = (part: string) => options.only.includes(part);
 const rows: Row[] = [];
@@ -65,6 +66,29 @@ try {
   if (measures('d')) {
     tell('(d) a tick with ten thousand to a million policies ...');
     results.d = await compareTicks();
+  }
+  if (measures('l')) {
+    tell('(l) from a webhook to a proven refusal ...');
+    const on = await openFresh('bench_leaks');
+    const times = await incidentTimes(on, postgres.url('bench_leaks'), folder);
+    await on.close();
+    for (const [when, { p50, p99 }] of [
+      ['idle', times.idle],
+      ['a thousand rotations in the queue', times.busy],
+    ] as const)
+      rows.push({
+        name: `(l) webhook to proven refusal, ${when}`,
+        value: `p50 ${p50.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms`,
+        target: 'p99 < 250 ms',
+        met: p99 < 250,
+      });
+    rows.push({
+      name: '(l) a thousand credentials in one report, all refused',
+      value: `${(times.thousand / 1_000).toFixed(1)} s`,
+      target: '< 10 s',
+      met: times.thousand < 10_000,
+    });
+    results.l = times;
   }
   if (measures('e')) {
     tell('(e) memory ...');

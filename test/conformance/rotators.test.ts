@@ -111,6 +111,25 @@ for (const [kind, modes] of Object.entries(SCENARIOS)) {
       expect(await session.attempt(aCall(), pending)).toBe('accepted');
     });
 
+    test('a leaked one is refused at once where it can be contained, and a new one still comes after it', async () => {
+      scenario = await make();
+      const { session, current } = scenario;
+      if (!session.contain || !current)
+        return expect(['none', 'no-provider']).toContain(session.capabilities.overlap);
+      for (let times = 0; times < 2; times += 1) await session.contain(aCall(), current);
+      expect(await session.attempt(aCall(), current)).toBe('refused');
+      await session.plan(aCall(), current, true);
+      const pending = await session.generate(aCall(), 'v1', current);
+      await session.install(aCall(), pending, current);
+      expect(await session.attempt(aCall(), pending)).toBe('accepted');
+      // A late repetition must not hit the one that took its place.
+      await session.contain(aCall(), current);
+      expect(await session.attempt(aCall(), pending)).toBe('accepted');
+      await session.revoke(aCall(), current, pending, new Date());
+      expect(await session.attempt(aCall(), current)).toBe('refused');
+      expect(await session.attempt(aCall(), pending)).toBe('accepted');
+    });
+
     test('undone, the new one is refused and the old one accepted; undoing what never happened is harmless', async () => {
       scenario = await make();
       const { session, current } = scenario;

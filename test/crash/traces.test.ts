@@ -117,6 +117,7 @@ describe.each(queueBackends())('one rotation in traces and metrics, queue on $na
       localStore: { kind: 'local', spec: { path: join(app.folder, 'store') } },
       anchorFile: undefined,
       wake: (id) => queue.wake(id, 'start'),
+      wakeIncident: async () => undefined,
     };
     const api = createApi(orchestrator, { metrics: () => telemetry.metrics() });
     const token = (await createToken(ledger.ledger, 'admin', 'admin')).reveal();

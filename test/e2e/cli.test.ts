@@ -158,6 +158,7 @@ describe('without a server', () => {
       'get',
       'describe',
       'watch',
+      'respond',
       'pause',
       'resume',
       'audit',
@@ -213,6 +214,33 @@ spec:
   expect(looks[4]?.stdout).toMatch(/^verified: \d+ rows/);
   const found = await rotor(['fingerprint', '--secret-stdin'], running.env, `${value}\n`);
   expect(found.stdout).toContain('current');
+  const answered = await rotor(
+    ['-o', 'json', 'respond', '--secret-stdin', '--reason', 'pasted into a ticket', '--wait'],
+    running.env,
+    `COOKIE_SECRET="${value}"\n`,
+  );
+  expect(answered.code, answered.stderr).toBe(0);
+  const incident = JSON.parse(answered.stdout);
+  expect(incident).toMatchObject({
+    state: 'ended',
+    targets: [{ policy: 'default/cookie', matchedBy: ['fingerprint'], answer: 'rotate', result: 'proven' }],
+  });
+  expect(answered.stdout + answered.stderr).not.toContain(value);
+  expect(JSON.parse(await readFile(target, 'utf8')).value).not.toBe(value);
+  const described = await rotor(['describe', 'incident', incident.id], running.env);
+  expect(described.stdout).toMatch(/default\/cookie.*fingerprint.*rotate.*proven/);
+  const evidence = await rotor(['audit', 'export', '--incident', incident.id], running.env);
+  expect(JSON.parse(evidence.stdout)).toMatchObject({
+    incident: { id: incident.id },
+    rotations: [{ state: 'done' }],
+    chain: { verified: true },
+  });
+  const page = await rotor(['audit', 'export', '--incident', incident.id, '--html'], running.env);
+  expect(page.stdout).toMatch(/^<!doctype html>[\s\S]*default\/cookie[\s\S]*<\/html>\n$/);
+  expect(evidence.stdout + page.stdout).not.toContain(value);
+  expect((await rotor(['get', 'incidents'], running.env)).stdout).toContain(incident.id);
+  expect((await rotor(['respond', '--reason', 'x'], running.env)).code).toBe(2);
+
   expect(await rotor(['pause', 'cookie'], running.env)).toMatchObject({
     code: 0,
     stdout: '1 policies paused\n',

@@ -63,6 +63,7 @@ function orchestratorOf({ ledger }: TestLedger): Orchestrator {
     fingerprintKey: SecretValue.of('key'),
     localStore: { kind: 'local', spec: { path: '/nowhere' } },
     anchorFile: undefined,
+    wakeIncident: async () => undefined,
     wake: async () => undefined,
   };
 }

@@ -65,6 +65,7 @@ test('a plan names the consumers that were found, their waves, and who else may 
     fingerprintKey: SecretValue.of(randomUUID()),
     localStore: { kind: 'local', spec: { path: folder } },
     anchorFile: undefined,
+    wakeIncident: async () => undefined,
     wake: async () => undefined,
   };
   await applyManifests(orchestrator, parseManifests(POLICY, 'policy.yaml', registries), 'test');

@@ -124,7 +124,7 @@ async function simulate(seed: number): Promise<void> {
     const reach = async (point: string) => {
       if (dead) throw fenced();
       if (leaky && !world.leaked && /announced|performed/.test(point) && chance(0.1)) {
-        await markCompromised(ledger, first);
+        await markCompromised(ledger, [{ id: first }]);
         if (await isCompromised(ledger, first)) {
           world.leak(first);
           story.push(`at ${point} the old credential leaks`);

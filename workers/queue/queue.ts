@@ -33,6 +33,8 @@ interface RotationJob {
 }
 
 const NAME = 'rotations';
+/** A revocation never waits behind the midnight batch: its jobs carry the id of an incident. */
+export const INCIDENT_QUEUE = 'incidents';
 /** Clients of Redis wait for a server that is away for ever; callers have the sweep to fall back on. */
 const ANSWER_MS = 5_000;
 const AGAIN_MS = 100;

@@ -12,11 +12,13 @@ export const plan: Step = {
     const existing = await currentOf(context);
     const adopted = existing.credential ? undefined : await initialCredential(context);
     const current = existing.credential ?? adopted?.credential;
-    const report = await parts.rotator.plan(context.call(), current);
-    if (current) await assertUsageVisible(context, current);
+    const { leaked } = existing;
+    const report = await parts.rotator.plan(context.call(), current, leaked);
+    if (current && !leaked) await assertUsageVisible(context, current);
     for (const delivery of parts.deliveries) await delivery.plan(context.call());
     // Consumers of a credential that never existed can't be healthy yet.
-    if (current) for (const rollout of parts.rollouts) await rollout.plan(context.call(60_000));
+    // Nor can those of a leaked one, which is refused already, perhaps.
+    if (current && !leaked) for (const rollout of parts.rollouts) await rollout.plan(context.call(60_000));
     const surveys = current ? await surveyed(context) : [];
     if (adopted) await adopt(context, adopted, existing.storeCurrent);
 
@@ -54,14 +56,15 @@ async function surveyed(context: StepContext): Promise<readonly Survey[]> {
 /** The store's current version, unless a rotation that was rolled back had to leave it there. */
 async function currentOf(
   context: StepContext,
-): Promise<{ credential: Credential | undefined; storeCurrent: string | undefined }> {
+): Promise<{ credential: Credential | undefined; storeCurrent: string | undefined; leaked: boolean }> {
   const { path } = context.spec.store;
   const found = await context.parts.store.read(context.call(), path, 'current');
-  if (!found) return { credential: undefined, storeCurrent: undefined };
+  if (!found) return { credential: undefined, storeCurrent: undefined, leaked: false };
   const known = (await context.versions()).find((version) => version.id === found.versionId);
-  if (known?.state === 'discarded') return { credential: undefined, storeCurrent: found.versionId };
+  if (known?.state === 'discarded')
+    return { credential: undefined, storeCurrent: found.versionId, leaked: false };
   const credential = decodeCredential(found.versionId, found.document, context.parts.rotator.format);
-  return { credential, storeCurrent: found.versionId };
+  return { credential, storeCurrent: found.versionId, leaked: known?.compromised === true };
 }
 
 interface Adopted {

@@ -11,7 +11,7 @@ export const settle: Step = {
     const { graceMs } = context.spec.settle;
     const begun = context.position.announcedAt.get('settle') ?? (await context.now());
     const elapsed = (await context.now()).getTime() - begun.getTime();
-    if (old && elapsed < graceMs) {
+    if (old && elapsed < graceMs && !(await isDead(context, old))) {
       return { waitMs: graceMs - elapsed, reason: `grace time: ${formatDuration(graceMs - elapsed)} left` };
     }
     // What consumers kept for the way back during the grace time holds sessions of the old credential too.
@@ -46,7 +46,7 @@ async function unused(context: StepContext, old: Credential, elapsedMs: number):
   if (overlap === 'none') return { facts: { skipped: 'the old secret was replaced in place' } };
   if (evidence === 'time-only')
     return { facts: { evidence: 'time-only', note: 'nobody looked whether the old one is unused' } };
-  return waitUntilUnused(context, old, 'the old credential', elapsedMs - graceMs, (clients) => {
+  const seen = await waitUntilUnused(context, old, 'the old credential', elapsedMs - graceMs, (clients) => {
     const { onTimeout, timeoutMs } = context.spec.settle;
     const what = `the old credential ${old.identity} is still used ${formatDuration(timeoutMs)} after the rollout by ${clients}`;
     if (onTimeout === 'roll-back') throw new RotorError('settle.still-used', { what });
@@ -55,6 +55,10 @@ async function unused(context: StepContext, old: Credential, elapsedMs: number):
       hint: `End or reload the named clients, then \`rotor resume rotation/${context.rotation.id}\`.`,
     });
   });
+  const waits = 'waitMs' in seen;
+  return waits && (await isDead(context, old))
+    ? { facts: { skipped: 'the old one leaked and is refused already' } }
+    : seen;
 }
 
 async function waitUntilUnused(
@@ -74,4 +78,14 @@ async function waitUntilUnused(
   // Often enough that a rotation isn't held up, rarely enough that nobody notices: a tenth of what has passed.
   const waitMs = Math.min(5_000, Math.max(100, elapsedMs / 10), timeoutMs - elapsedMs + 1);
   return { waitMs, reason: `${name} ${credential.identity} is still used by ${clients}` };
+}
+
+/** A leaked credential that is refused already, or whose time is over: who still uses it can't be waited for. */
+async function isDead(context: StepContext, old: Credential): Promise<boolean> {
+  const known = (await context.versions()).find(({ id }) => id === old.versionId);
+  if (!known?.compromised) return false;
+  return (
+    known.containedAt !== undefined ||
+    (known.revokeBy !== undefined && known.revokeBy <= (await context.now()))
+  );
 }

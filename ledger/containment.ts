@@ -1,0 +1,80 @@
+import type { Ledger } from './database.ts';
+
+/** A leaked version that the provider must refuse before anything else. */
+export interface Containment<Spec = unknown> {
+  readonly incidentId: string;
+  readonly policyUid: string;
+  readonly policy: string;
+  readonly versionId: string;
+  readonly rotationId: string;
+  readonly fence: bigint;
+  /** Of the rotation that answers. */
+  readonly spec: Spec;
+}
+
+/**
+ * Takes the containments of an incident that are due and nobody is at, each for `leaseMs`: those that are to be revoked first,
+ * and those whose overlap has lasted long enough.
+ * @param incidentId undefined: of all incidents
+ */
+export async function claimContainments<Spec>(
+  ledger: Ledger,
+  incidentId: string | undefined,
+  leaseMs: number,
+  limit: number,
+): Promise<readonly Containment<Spec>[]> {
+  return ledger.query<Containment<Spec> & Record<string, unknown>>(
+    `UPDATE rotor.incident_targets t SET lease_until = clock_timestamp() + $2 * interval '1 millisecond'
+       FROM (SELECT incident_id, policy_uid FROM rotor.incident_targets
+              WHERE ended_at IS NULL AND contained_at IS NULL AND answer = 'rotate'
+                AND (mode = 'revoke-first' OR revoke_by <= clock_timestamp())
+                AND version_id IS NOT NULL AND rotation_id IS NOT NULL
+                AND ($1::uuid IS NULL OR incident_id = $1)
+                AND (lease_until IS NULL OR lease_until <= clock_timestamp())
+              LIMIT $3 FOR UPDATE SKIP LOCKED) AS free
+       JOIN rotor.incident_targets f USING (incident_id, policy_uid)
+       JOIN rotor.rotations r ON r.id = f.rotation_id
+      WHERE t.incident_id = free.incident_id AND t.policy_uid = free.policy_uid
+     RETURNING t.incident_id AS "incidentId", t.policy_uid AS "policyUid", t.policy, t.version_id AS "versionId",
+               t.rotation_id AS "rotationId", t.fence, r.spec`,
+    [incidentId ?? null, leaseMs, limit],
+    'claim-containments',
+  );
+}
+
+/**
+ * Records that the provider refuses the leaked version: for the incident, for the version, and for the rotation, which
+ * needn't wait for anybody any more.
+ */
+export async function recordContained(
+  ledger: Ledger,
+  { incidentId, policyUid, versionId, rotationId }: Containment,
+  actor: string,
+): Promise<void> {
+  await ledger.query(
+    `WITH target AS (
+       UPDATE rotor.incident_targets SET contained_at = clock_timestamp(), lease_until = NULL
+        WHERE incident_id = $1 AND policy_uid = $2 AND contained_at IS NULL RETURNING incident_id),
+     version AS (
+       UPDATE rotor.credential_versions SET contained_at = coalesce(contained_at, clock_timestamp()) WHERE id = $3),
+     woken AS (
+       UPDATE rotor.rotations SET wake_at = NULL WHERE id = $4 AND state = 'waiting')
+     INSERT INTO rotor.audit (actor, action, subject, detail)
+     SELECT $5, 'credential.contained', 'credential/' || $3, jsonb_build_object('incident', incident_id) FROM target`,
+    [incidentId, policyUid, versionId, rotationId, actor],
+    'record-contained',
+  );
+}
+
+/** Lets a containment that failed go, so that it is tried again at once. */
+export async function releaseContainment(
+  ledger: Ledger,
+  { incidentId, policyUid }: Containment,
+): Promise<void> {
+  await ledger.query(
+    `UPDATE rotor.incident_targets SET lease_until = clock_timestamp() + interval '500 milliseconds'
+      WHERE incident_id = $1 AND policy_uid = $2 AND contained_at IS NULL`,
+    [incidentId, policyUid],
+    'release-containment',
+  );
+}

@@ -1,0 +1,81 @@
+import {
+  getIncident,
+  type Incident,
+  type IncidentReport,
+  type IncidentTarget,
+  incidentReports,
+} from '../../ledger/incidents.ts';
+import { readJournal } from '../../ledger/journal.ts';
+import { relatedPolicies } from '../../ledger/matching.ts';
+import { messagesOf } from '../../ledger/messages.ts';
+import { getRotation } from '../../ledger/rotations.ts';
+import { positionOf } from '../../workers/saga/position.ts';
+import { proofOf, type RotationView } from '../operations/describe.ts';
+import type { Orchestrator } from '../operations/orchestrator.ts';
+
+/** When what happened to one credential. Absent: not yet, or not needed. */
+export interface Timeline {
+  readonly reported: Date;
+  readonly contained?: Date | undefined;
+  readonly reissued?: Date | undefined;
+  readonly delivered?: Date | undefined;
+  readonly rolledOut?: Date | undefined;
+  readonly revoked?: Date | undefined;
+  readonly proven?: Date | undefined;
+}
+
+export type TargetView = Omit<IncidentTarget, 'policyUid'> & {
+  readonly rotation: { readonly state: string; readonly step: string | undefined } | undefined;
+  readonly timeline: Timeline;
+  readonly proof: RotationView['proof'];
+  /** Other policies that share its store path, account or consumers. */
+  readonly related: readonly string[];
+};
+
+export type IncidentView = Omit<Incident, 'targets' | 'reports'> & {
+  readonly targets: readonly TargetView[];
+  readonly reports: readonly IncidentReport[];
+  /** What became of the notifications that were tried. */
+  readonly messages: Awaited<ReturnType<typeof messagesOf>>;
+};
+
+/** Everything that is known of an incident: reports, targets, what happened when, proofs, blast radius. */
+export async function describeIncident(orchestrator: Orchestrator, id: string): Promise<IncidentView> {
+  const incident = await getIncident(orchestrator.ledger, id);
+  const reports = await incidentReports(orchestrator.ledger, id);
+  const messages = await messagesOf(orchestrator.ledger, id);
+  const targets: TargetView[] = [];
+  for (const target of incident.targets) targets.push(await viewOf(orchestrator, target, incident.openedAt));
+  return { ...incident, targets, reports, messages };
+}
+
+async function viewOf({ ledger }: Orchestrator, target: IncidentTarget, reported: Date): Promise<TargetView> {
+  const { policyUid, ...view } = target;
+  const related = (await relatedPolicies(ledger, policyUid)).map((each) => each.policy);
+  if (target.rotationId === undefined)
+    return {
+      ...view,
+      rotation: undefined,
+      timeline: { reported, contained: target.containedAt },
+      proof: undefined,
+      related,
+    };
+  const { state, step } = await getRotation(ledger, target.rotationId);
+  const journal = await readJournal(ledger, target.rotationId);
+  const { doneAt } = positionOf(journal);
+  return {
+    ...view,
+    rotation: { state, step },
+    timeline: {
+      reported,
+      contained: target.containedAt,
+      reissued: doneAt.get('install'),
+      delivered: doneAt.get('deliver'),
+      rolledOut: doneAt.get('rollout'),
+      revoked: doneAt.get('revoke'),
+      proven: doneAt.get('prove'),
+    },
+    proof: proofOf(journal),
+    related,
+  };
+}

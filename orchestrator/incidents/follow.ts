@@ -1,0 +1,63 @@
+import { appendAudit } from '../../ledger/audit.ts';
+import { endTarget, type OpenTarget, openTargets } from '../../ledger/incidents.ts';
+import type { Orchestrator } from '../operations/orchestrator.ts';
+import { answerTarget } from './answer.ts';
+
+const BATCH = 200;
+
+/** So often a rotation that was rolled back is tried again, with a pause that doubles from one second. */
+const MAX_TRIES = 6;
+
+export type Next = 'end-proven' | 'end-noted' | 'end-failed' | 'rotate' | 'wait';
+
+/** What comes next for a credential whose rotation has ended, or that has none. */
+export function nextFor(target: Omit<OpenTarget, 'incidentId' | 'policyUid' | 'policy'>): Next {
+  const {
+    answer,
+    versionId,
+    versionState,
+    rotationId,
+    rotationState,
+    rotationNewVersion,
+    tries,
+    idleSeconds,
+  } = target;
+  if (answer === 'watch') return 'end-noted';
+  const dead = versionState === 'revoked' || versionState === 'discarded';
+  if (answer === 'prove') return dead ? 'end-proven' : 'rotate';
+  if (rotationId === undefined) return 'rotate';
+  if (rotationState === 'rolled-back') {
+    if (tries >= MAX_TRIES) return 'end-failed';
+    return idleSeconds >= 2 ** (tries - 1) ? 'rotate' : 'wait';
+  }
+  if (rotationState !== 'done') return 'wait';
+  // A rotation that was under way when the report came may have replaced another version than the one that leaked.
+  const replaced = versionId === undefined || (dead && rotationNewVersion !== versionId);
+  return replaced ? 'end-proven' : 'rotate';
+}
+
+const RESULTS = { 'end-proven': 'proven', 'end-noted': 'noted', 'end-failed': 'failed' } as const;
+
+/** Goes on with open incidents: ends what is proven, starts a rotation again where the last one did not do it. */
+export async function followIncidents(orchestrator: Orchestrator): Promise<void> {
+  for (const target of await openTargets(orchestrator.ledger, BATCH)) {
+    const next = nextFor(target);
+    if (next === 'wait') continue;
+    const wake = await orchestrator.ledger.transaction(async (ledger) => {
+      if (next === 'rotate') {
+        const by = `incident/${target.incidentId}`;
+        return answerTarget(orchestrator, ledger, target.policyUid, target.policy, by);
+      }
+      const result = RESULTS[next];
+      await endTarget(ledger, target.incidentId, target.policyUid, result);
+      await appendAudit(ledger, {
+        actor: 'incidents',
+        action: `incident.target-${result}`,
+        subject: `incident/${target.incidentId}`,
+        detail: { policy: target.policy, version: target.versionId ?? null },
+      });
+      return undefined;
+    });
+    if (wake !== undefined) await orchestrator.wake(wake);
+  }
+}

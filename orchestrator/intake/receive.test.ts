@@ -1,0 +1,255 @@
+import { createHmac, randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../core/clock.ts';
+import { silentLog } from '../../core/log.ts';
+import { cryptoRandom } from '../../core/random.ts';
+import { Keyring } from '../../core/seal-keyring.ts';
+import { SecretValue } from '../../core/secret.ts';
+import { getIncident, incidentReports, listIncidents } from '../../ledger/incidents.ts';
+import { applyPolicy } from '../../ledger/policies.ts';
+import { listRotations } from '../../ledger/rotations.ts';
+import { rotators } from '../../rotators/registry.ts';
+import { stores } from '../../stores/registry.ts';
+import { freshLedger, type TestLedger } from '../../test/setup/ledger.ts';
+import { deliveries } from '../../workers/deliveries/registry.ts';
+import { noClusters } from '../../workers/kubernetes/cluster.ts';
+import { rollouts } from '../../workers/rollouts/registry.ts';
+import { createApi } from '../api/api.ts';
+import type { Orchestrator } from '../operations/orchestrator.ts';
+import { parseHooks } from './hooks-file.ts';
+import { openHooks } from './receive.ts';
+
+const KEY = SecretValue.of('fingerprint-key');
+let test_: TestLedger;
+let folder: string;
+let orchestrator: Orchestrator;
+let app: ReturnType<typeof createApi>;
+let woken: string[] = [];
+let urgent: string[] = [];
+
+beforeAll(async () => {
+  test_ = await freshLedger();
+  folder = await mkdtemp(join(tmpdir(), 'rotor-hooks-'));
+  await writeFile(join(folder, 'secret'), 'shared\n');
+  orchestrator = {
+    ledger: test_.ledger,
+    registries: {
+      rotators,
+      stores: stores({ keyring: Keyring.generate() }),
+      deliveries: deliveries({ clusters: noClusters }),
+      rollouts: rollouts({ allowedCommands: [], clusters: noClusters }),
+    },
+    clock: systemClock,
+    random: cryptoRandom,
+    log: silentLog,
+    fingerprintKey: KEY,
+    localStore: { kind: 'local', spec: { path: '/nowhere' } },
+    anchorFile: undefined,
+    wake: async (id) => {
+      woken.push(id);
+    },
+    wakeIncident: async (id) => {
+      urgent.push(id);
+    },
+  };
+});
+afterAll(async () => {
+  await test_.drop();
+  await rm(folder, { recursive: true, force: true });
+});
+beforeEach(() => {
+  woken = [];
+  urgent = [];
+  const file = `sources:
+  scanner: { generic: { secretsFrom: [{ file: ${join(folder, 'secret')} }], signature: { header: X-Signature } } }
+  few: { perMinute: 2, generic: { secretsFrom: [{ file: ${join(folder, 'secret')} }] } }
+`;
+  app = createApi(orchestrator, {
+    metrics: async () => '',
+    hooks: openHooks(orchestrator, parseHooks(file, 'hooks.yaml')),
+  });
+});
+
+function send(body: unknown, secret = 'shared', source = 'scanner') {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  const signature = createHmac('sha256', secret).update(text).digest('hex');
+  return app.request(`/v1/hooks/${source}`, {
+    method: 'POST',
+    body: text,
+    headers: { 'x-signature': signature, authorization: `Bearer ${secret}` },
+  });
+}
+
+/** A policy whose current version has a secret of its own. */
+async function policyWith(secret: string, state = 'current') {
+  const name = `p-${randomUUID()}`;
+  const { uid } = await applyPolicy(test_.ledger, {
+    uid: randomUUID(),
+    namespace: 'shop',
+    name,
+    spec: {
+      credential: { kind: 'random', spec: {} },
+      store: { name: 'local', path: `shop/${name}` },
+      deliver: [{ kind: 'secret', spec: { name, namespaces: ['shop'] } }],
+      consumers: [],
+      settle: { graceMs: 0, evidence: 'sessions', timeoutMs: 1_000, onTimeout: 'roll-back' },
+      deadlineMs: 60_000,
+      suspend: false,
+    },
+  });
+  const version = randomUUID();
+  await test_.ledger.query(
+    `INSERT INTO rotor.credential_versions (id, policy_uid, state, identity, fingerprint) VALUES ($1, $2, $3, $4, $5)`,
+    [version, uid, state, `user-${name}`, SecretValue.of(secret).fingerprint(KEY)],
+  );
+  return { uid, name: `shop/${name}`, version };
+}
+
+const auditOf = async (action: string) =>
+  test_.ledger.query<{ subject: string; detail: Record<string, unknown> }>(
+    'SELECT subject, detail FROM rotor.audit WHERE action = $1 ORDER BY id DESC',
+    [action],
+  );
+
+describe('a leak of a current credential', () => {
+  test('is an incident with a rotation that answers, committed before the sender is told', async () => {
+    const policy = await policyWith('first-leaked-password');
+    const response = await send({
+      secret: 'postgres://shop:first-leaked-password@db/shop',
+      severity: 'critical',
+    });
+    expect(response.status).toBe(202);
+    const { incidents } = (await response.json()) as { incidents: string[] };
+    const incident = await getIncident(test_.ledger, incidents[0] ?? '');
+    expect(incident).toMatchObject({
+      state: 'open',
+      severity: 'critical',
+      openedBy: 'hook/scanner',
+      reports: 1,
+    });
+    const [rotation] = await listRotations(test_.ledger, { policy: policy.name });
+    expect(rotation).toMatchObject({ trigger: 'incident', state: 'queued' });
+    expect(incident.targets).toMatchObject([
+      { policy: policy.name, versionId: policy.version, answer: 'rotate', rotationId: rotation?.id },
+    ]);
+    expect(woken).toEqual([rotation?.id]);
+    expect(incident.targets).toMatchObject([{ mode: 'revoke-first' }]);
+    expect(urgent).toEqual(incidents);
+  });
+
+  test('its value is nowhere after that', async () => {
+    await policyWith('Pl4nted-marker-1');
+    await send({ secret: 'Pl4nted-marker-1', reference: 'Pl4nted-marker-1', identity: 'Pl4nted-marker-1' });
+    const [incident] = await listIncidents(test_.ledger, 1);
+    expect(incident?.targets).toHaveLength(1);
+    const dump = await test_.ledger.query<{ row: string }>(
+      `SELECT i::text AS row FROM rotor.incident_reports i UNION ALL SELECT a::text FROM rotor.audit a
+       UNION ALL SELECT d::text FROM rotor.hook_deliveries d UNION ALL SELECT r::text FROM rotor.rotations r`,
+    );
+    expect(dump.map(({ row }) => row).join('\n')).not.toMatch(/Pl4nted/);
+  });
+
+  test('a storm of reports about it is one incident with many reports', async () => {
+    const policy = await policyWith('stormy-password');
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        send({ secret: 'stormy-password', reference: `find ${index}` }),
+      ),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(202));
+    const all = (await Promise.all(answers.map((each) => each.json()))) as { incidents: string[] }[];
+    const ids = new Set(all.flatMap(({ incidents }) => incidents));
+    expect(ids.size).toBe(1);
+    expect(await incidentReports(test_.ledger, [...ids][0] ?? '')).toHaveLength(20);
+    expect(await listRotations(test_.ledger, { policy: policy.name })).toHaveLength(1);
+  });
+
+  test('many credentials in one report are one incident', async () => {
+    const policies = await Promise.all([1, 2, 3].map((number) => policyWith(`mass-password-${number}`)));
+    const response = await send([1, 2, 3].map((number) => ({ secret: `mass-password-${number}` })));
+    const { incidents } = (await response.json()) as { incidents: string[] };
+    expect(incidents).toHaveLength(1);
+    const { targets } = await getIncident(test_.ledger, incidents[0] ?? '');
+    expect(targets.map(({ policy }) => policy).sort()).toEqual(policies.map(({ name }) => name).sort());
+  });
+});
+
+test('a leak of a version that was revoked long ago asks for a proof and rotates nothing', async () => {
+  const policy = await policyWith('long-dead-password', 'revoked');
+  await send({ secret: 'long-dead-password' });
+  const [incident] = await listIncidents(test_.ledger, 1);
+  expect(incident?.targets).toMatchObject([{ policy: policy.name, answer: 'prove' }]);
+  expect(await listRotations(test_.ledger, { policy: policy.name })).toEqual([]);
+});
+
+test('a name alone is put on record and rotates nothing', async () => {
+  const policy = await policyWith('unnamed-password');
+  const identity = `user-${policy.name.replace('shop/', '')}`;
+  await send({ identity, secretName: policy.name });
+  const [incident] = await listIncidents(test_.ledger, 1);
+  expect(incident?.targets).toMatchObject([
+    { policy: policy.name, answer: 'watch', matchedBy: expect.arrayContaining(['identity', 'secretName']) },
+  ]);
+  expect(await listRotations(test_.ledger, { policy: policy.name })).toEqual([]);
+});
+
+test('no match is an answer too, with what was looked for', async () => {
+  const response = await send({ secret: 'nobody-has-this', accessKeyId: 'AKIAIOSFODNN7EXAMPLE' });
+  const { incidents } = (await response.json()) as { incidents: string[] };
+  expect(await getIncident(test_.ledger, incidents[0] ?? '')).toMatchObject({
+    state: 'no-match',
+    targets: [],
+  });
+  const [kept] = await incidentReports(test_.ledger, incidents[0] ?? '');
+  const print = SecretValue.of('nobody-has-this').fingerprint(KEY).toString('hex');
+  expect(kept?.report).toMatchObject({
+    lookedFor: { fingerprints: [print], identities: ['AKIAIOSFODNN7EXAMPLE'] },
+    matched: [],
+  });
+});
+
+describe('refused, on record, and nothing changed', () => {
+  const incidents = async () => (await listIncidents(test_.ledger, 1_000)).length;
+
+  test.each([
+    ['a forged one', () => send({ secret: 'x' }, 'guessed'), 401],
+    ['one of an unknown source', () => send({ secret: 'x' }, 'shared', 'nobody'), 401],
+    ['a malformed one', () => send('{"secret": '), 400],
+    ['one with a field that is not known', () => send({ secret: 'x', revokeEverything: true }), 400],
+    ['an oversized one', () => send({ secret: 'x'.repeat(1_100_000) }), 413],
+  ])('%s', async (_what, request, status) => {
+    const before = await incidents();
+    const response = await request();
+    expect(response.status).toBe(status);
+    if (status !== 413) expect(await response.json()).toEqual({});
+    expect(await incidents()).toBe(before);
+    if (status !== 413) expect((await auditOf('hook.refused')).length).toBeGreaterThan(0);
+  });
+
+  test('a replayed one', async () => {
+    await policyWith('replayed-password');
+    expect((await send({ secret: 'replayed-password' })).status).toBe(202);
+    const before = await incidents();
+    expect((await send({ secret: 'replayed-password' })).status).toBe(409);
+    expect(await incidents()).toBe(before);
+    const [incident] = await listIncidents(test_.ledger, 1);
+    expect(incident?.reports).toBe(1);
+  });
+
+  test('more than a source may send', async () => {
+    const statuses = [];
+    for (const number of [1, 2, 3])
+      statuses.push((await send({ secret: `n${number}` }, 'shared', 'few')).status);
+    expect(statuses).toEqual([202, 202, 429]);
+  });
+
+  test('a stranger who keeps knocking', async () => {
+    let last = await send({}, 'guessed');
+    for (let knocks = 0; knocks < 70; knocks += 1) last = await send({}, 'guessed');
+    expect(last.status).toBe(429);
+    expect(Number(last.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,163 @@
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { asRotorError, RotorError } from '../../core/errors.ts';
+import { httpRequest } from '../../core/http.ts';
+import { Deadline } from '../../core/retry.ts';
+import { appendAudit } from '../../ledger/audit.ts';
+import type { Orchestrator } from '../operations/orchestrator.ts';
+import type { ConfiguredSource } from './hooks-file.ts';
+import { assertBearer } from './proof.ts';
+import type { HookRequest, Surroundings } from './source.ts';
+import { hookSurroundings } from './surroundings.ts';
+import { takeReports } from './take.ts';
+
+/** What a sender gets to know: a status, and no word about what was wrong. */
+export interface HookAnswer {
+  readonly status: 200 | 202 | 400 | 401 | 409 | 413 | 429 | 503;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const CONFIRM_MS = 5_000;
+/** Refusals of one source that are put on record each minute; a flood of forgeries must not fill the trail. */
+const RECORDED_PER_MINUTE = 30;
+/** Requests a minute that prove nothing, for each address. */
+const STRANGERS_PER_MINUTE = 60;
+
+export interface Hooks {
+  receive(name: string, address: string, request: HookRequest): Promise<HookAnswer>;
+}
+
+/** The door for reports: who sends, whether it is proven, what it says; committed before it is answered. */
+export function openHooks(orchestrator: Orchestrator, sources: ReadonlyMap<string, ConfiguredSource>): Hooks {
+  const around = hookSurroundings(orchestrator.clock);
+  const recorded = new RateLimiterMemory({ points: RECORDED_PER_MINUTE, duration: 60 });
+  const strangers = new RateLimiterMemory({ points: STRANGERS_PER_MINUTE, duration: 60 });
+  const perSource = new Map(
+    [...sources.values()].map(({ name, perMinute }) => [
+      name,
+      new RateLimiterMemory({ points: perMinute, duration: 60 }),
+    ]),
+  );
+
+  return {
+    receive: async (name, address, request) => {
+      try {
+        await take(strangers, address, 0);
+        const configured = sources.get(name);
+        await prove(configured, request, around());
+        if (!configured) throw new RotorError('hook.unauthenticated', { what: 'there is no such source' });
+        const limiter = perSource.get(name);
+        if (limiter) await take(limiter, name, 1);
+        return await act(orchestrator, configured, request);
+      } catch (thrown) {
+        const error = asRotorError(thrown, `hook ${name}`);
+        const answer = refusal(error);
+        if (answer.status === 401) await strangers.penalty(address).catch(() => undefined);
+        await record(orchestrator, recorded, name, address, error);
+        return answer;
+      }
+    },
+  };
+}
+
+/** A source that isn't there takes as long as one whose token is wrong. */
+async function prove(
+  configured: ConfiguredSource | undefined,
+  request: HookRequest,
+  around: Surroundings,
+): Promise<void> {
+  if (configured) await configured.source.verify(request, configured.settings, around);
+  else assertBearer(request, []);
+}
+
+async function act(
+  orchestrator: Orchestrator,
+  { name, source, settings }: ConfiguredSource,
+  request: HookRequest,
+): Promise<HookAnswer> {
+  const message = source.read(request, settings);
+  switch (message.kind) {
+    case 'handshake': {
+      if (message.confirm !== undefined)
+        await httpRequest(Deadline.after(CONFIRM_MS, orchestrator.clock), { url: message.confirm });
+      await appendAudit(orchestrator.ledger, {
+        actor: `hook/${name}`,
+        action: 'hook.confirmed',
+        subject: `hook/${name}`,
+      });
+      return { status: 200, body: message.body ?? {} };
+    }
+    case 'nothing':
+      orchestrator.log.info({ source: name, why: message.why }, 'a hook delivery had nothing to act on');
+      return { status: 202, body: {} };
+    case 'reports': {
+      const { deliveryId, reports, answer } = message;
+      const { incidents, known } = await takeReports(orchestrator, `hook/${name}`, deliveryId, reports);
+      return { status: 202, body: answer ? answer(known) : { incidents } };
+    }
+  }
+}
+
+const STATUS = {
+  'hook.unauthenticated': 401,
+  'hook.malformed': 400,
+  'hook.replayed': 409,
+  'hook.too-large': 413,
+  'api.rate-limited': 429,
+} as const;
+
+/** No detail: a stranger learns a status, and that of a failure of ours is to come again. */
+function refusal({ code, retryAfterMs }: RotorError): HookAnswer {
+  const known: Partial<Record<string, HookAnswer['status']>> = STATUS;
+  const status = known[code] ?? 503;
+  const again = status === 429 || status === 503;
+  return {
+    status,
+    body: {},
+    ...(again ? { headers: { 'retry-after': String(Math.ceil((retryAfterMs ?? 5_000) / 1_000)) } } : {}),
+  };
+}
+
+async function record(
+  orchestrator: Orchestrator,
+  recorded: RateLimiterMemory,
+  name: string,
+  address: string,
+  error: RotorError,
+): Promise<void> {
+  const { ledger, log } = orchestrator;
+  const source = /^[\w.-]{1,63}$/.test(name) ? name : '(not a name)';
+  log.warn({ source, address, err: error }, 'a hook delivery was refused');
+  if (error.code === 'api.rate-limited') return;
+  try {
+    await recorded.consume(source);
+  } catch {
+    return;
+  }
+  const event = {
+    actor: `hook/${source}`,
+    action: 'hook.refused',
+    subject: `hook/${source}`,
+    detail: { code: error.code, why: error.toJSON().what, address },
+  };
+  await appendAudit(ledger, event).catch((thrown) =>
+    log.warn({ err: asRotorError(thrown, 'recording a refusal') }, 'a refusal is not on record'),
+  );
+}
+
+async function take(limiter: RateLimiterMemory, key: string, points: number): Promise<void> {
+  try {
+    if (points === 0) {
+      const state = await limiter.get(key);
+      if (!state || state.consumedPoints < limiter.points) return;
+      throw state;
+    }
+    await limiter.consume(key, points);
+  } catch (thrown) {
+    if (!(thrown instanceof RateLimiterRes)) throw thrown;
+    throw new RotorError('api.rate-limited', {
+      what: 'too many requests',
+      retryAfterMs: thrown.msBeforeNext,
+    });
+  }
+}

@@ -1,0 +1,60 @@
+import type { SecretValue } from '../../core/secret.ts';
+
+export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+/** Whether the source has tried the secret and it worked. */
+export type Validity = 'active' | 'inactive' | 'unknown';
+/** Who can see it where it was found. */
+export type Exposure = 'public' | 'internal' | 'unknown';
+
+/**
+ * What points to a credential without being its secret. Each is a short name in plain characters, whatever the payload
+ * held: free text of strangers, which may quote a secret, is not kept.
+ */
+export interface Hints {
+  readonly accessKeyId?: string | undefined;
+  /** User, role or account at the provider. */
+  readonly identity?: string | undefined;
+  /** A native Secret, `namespace/name`. */
+  readonly secretName?: string | undefined;
+  /** Path in the store. */
+  readonly storePath?: string | undefined;
+  /** A policy, `namespace/name`. */
+  readonly policy?: string | undefined;
+}
+
+/** One thing that a source reports. */
+export interface Report {
+  /** `leak`: somebody may have the secret. `suspicion`: something points at misuse. `rotate`: it is time for a new one. */
+  readonly about: 'leak' | 'suspicion' | 'rotate';
+  /** The source's own word for it: type of the secret, of the finding, name of the rule. */
+  readonly type: string;
+  /** By which the source knows it: number of the alert, id of the event. */
+  readonly reference: string;
+  /** What was found. Fingerprinted at once, and nowhere after that. */
+  readonly found: readonly SecretValue[];
+  readonly hints: Hints;
+  readonly severity: Severity;
+  readonly validity: Validity;
+  readonly exposure: Exposure;
+}
+
+/** What a request of a source turned out to be. */
+export type Message =
+  | {
+      readonly kind: 'reports';
+      /** By which a repetition of this very delivery is recognised. */
+      readonly deliveryId: string;
+      readonly reports: readonly Report[];
+      /** What the sender is told. @param known for each report whether any credential of ours was in it */
+      readonly answer?: (known: readonly boolean[]) => unknown;
+    }
+  /** Proof that the address is ours. `body` is answered; `confirm` is an address, checked already, to be fetched. */
+  | {
+      readonly kind: 'handshake';
+      readonly body?: Readonly<Record<string, string>>;
+      readonly confirm?: string;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
+  /** Authentic, and nothing to act on. */
+  | { readonly kind: 'nothing'; readonly deliveryId: string; readonly why: string };

@@ -1,0 +1,177 @@
+/**
+ * Containment of a leaked credential, interrupted wherever it can be: whoever comes next finishes it, it is never undone, and
+ * one provider that hangs holds nobody else back.
+ */
+import { randomUUID } from 'node:crypto';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { systemClock } from '../../core/clock.ts';
+import type { Credential } from '../../core/credential.ts';
+import { encodeCredential } from '../../core/credential.ts';
+import { silentLog } from '../../core/log.ts';
+import { cryptoRandom } from '../../core/random.ts';
+import { Keyring } from '../../core/seal-keyring.ts';
+import { SecretValue } from '../../core/secret.ts';
+import { addTargets, getIncident, openIncident, setTargetRotation } from '../../ledger/incidents.ts';
+import { applyPolicy } from '../../ledger/policies.ts';
+import { createRotation } from '../../ledger/rotations.ts';
+import { listVersions } from '../../ledger/versions.ts';
+import { rotators } from '../../rotators/registry.ts';
+import type { RotatorSession } from '../../rotators/rotator.ts';
+import { stores } from '../../stores/registry.ts';
+import { deliveries } from '../../workers/deliveries/registry.ts';
+import { containLeaked } from '../../workers/incidents/contain.ts';
+import { noClusters } from '../../workers/kubernetes/cluster.ts';
+import { rollouts } from '../../workers/rollouts/registry.ts';
+import type { RotationSpec } from '../../workers/saga/spec.ts';
+import { aCall } from '../setup/call.ts';
+import { freshLedger, type TestLedger } from '../setup/ledger.ts';
+import { type Application, anApplication } from '../setup/postgres-roles.ts';
+
+const keyring = Keyring.generate();
+const registries = {
+  rotators,
+  stores: stores({ keyring }),
+  deliveries: deliveries({ clusters: noClusters }),
+  rollouts: rollouts({ allowedCommands: [], clusters: noClusters }),
+};
+
+let app: Application;
+let test_: TestLedger;
+let black: Server | undefined;
+
+beforeEach(async () => {
+  app = await anApplication();
+  test_ = await freshLedger();
+});
+afterEach(async () => {
+  black?.close();
+  black = undefined;
+  await test_.drop();
+  await app.drop();
+});
+
+const deps = (reach: (point: string) => Promise<void> = async () => undefined) => ({
+  ledger: test_.ledger,
+  registries,
+  clock: systemClock,
+  random: cryptoRandom,
+  log: silentLog,
+  worker: 'test',
+  faults: { reach },
+});
+
+interface Leak {
+  readonly incident: string;
+  readonly policyUid: string;
+  readonly credential: Credential;
+  readonly session: RotatorSession;
+}
+
+/** An open incident about a credential that works. */
+async function leak(incident: string = randomUUID(), provider: object = {}): Promise<Leak> {
+  const { ledger } = test_;
+  const spec: RotationSpec = {
+    rotator: {
+      kind: 'postgres',
+      provider: app.provider(provider),
+      credential: { mode: 'alternating-users', roles: app.roles, owner: app.owner },
+    },
+    store: { kind: 'local', spec: { path: join(app.folder, 'store') }, path: `p${randomUUID().slice(0, 8)}` },
+    deliver: [],
+    consumers: [],
+    settle: { graceMs: 0, evidence: 'sessions', timeoutMs: 1_000, onTimeout: 'roll-back' },
+  };
+  const { username, password } = app.initial;
+  const versionId = randomUUID();
+  const fields = { username, host: '127.0.0.1', port: String(app.port), dbname: app.name };
+  const credential = {
+    versionId,
+    identity: username,
+    fields,
+    secrets: { password: SecretValue.of(password) },
+  };
+  const store = registries.stores[0]?.open({ path: join(app.folder, 'store') });
+  await store?.stage(aCall(), spec.store.path, versionId, encodeCredential(credential));
+  await store?.promote(aCall(), spec.store.path, versionId, undefined);
+  const name = `p-${randomUUID()}`;
+  const { uid } = await applyPolicy(ledger, { uid: randomUUID(), namespace: 'shop', name, spec: {} });
+  await ledger.query(
+    `INSERT INTO rotor.credential_versions (id, policy_uid, state, identity) VALUES ($1, $2, 'current', $3)`,
+    [versionId, uid, username],
+  );
+  const id = randomUUID();
+  const by = { trigger: 'incident', requestedBy: 'test', deadlineMs: 60_000 } as const;
+  await createRotation(ledger, { id, policyUid: uid, spec, ...by });
+  if ((await ledger.query('SELECT FROM rotor.incidents WHERE id = $1', [incident])).length === 0)
+    await openIncident(ledger, { id: incident, severity: 'critical', openedBy: 'test' });
+  const about = { policyUid: uid, policy: `shop/${name}`, versionId, matchedBy: ['fingerprint'] as const };
+  await addTargets(ledger, incident, [{ ...about, answer: 'rotate', mode: 'revoke-first', revokeInMs: 0 }]);
+  await setTargetRotation(ledger, uid, id);
+  const rotator = rotators.find(({ kind }) => kind === 'postgres');
+  const session = rotator?.open(
+    rotator.provider?.parse(app.provider()),
+    rotator.credential.parse(spec.rotator.credential),
+  ) as RotatorSession;
+  return { incident, policyUid: uid, credential, session };
+}
+
+const leaseOver = () =>
+  test_.ledger.query('UPDATE rotor.incident_targets SET lease_until = NULL WHERE contained_at IS NULL');
+
+test.each(['contain:claimed', 'contain:performed', 'contain:recorded'])(
+  'a worker that dies at %s: the next one finishes, and says when',
+  async (point) => {
+    const { incident, policyUid, credential, session } = await leak();
+    await containLeaked(
+      deps(async (reached) => {
+        if (reached === point) throw new Error('died');
+      }),
+      incident,
+    );
+    await leaseOver();
+    await containLeaked(deps());
+    expect(await session.attempt(aCall(), credential)).toBe('refused');
+    const { targets } = await getIncident(test_.ledger, incident);
+    expect(targets[0]?.containedAt).toBeInstanceOf(Date);
+    const [version] = await listVersions(test_.ledger, policyUid);
+    expect(version?.containedAt).toBeInstanceOf(Date);
+    await session.close();
+  },
+);
+
+test('two workers at once contain it once', async () => {
+  const { incident, credential, session } = await leak();
+  await Promise.all([
+    containLeaked(deps(), incident),
+    containLeaked(deps(), incident),
+    containLeaked(deps()),
+  ]);
+  expect(await session.attempt(aCall(), credential)).toBe('refused');
+  const rows = await test_.ledger.query(`SELECT FROM rotor.audit WHERE action = 'credential.contained'`);
+  expect(rows).toHaveLength(1);
+  await session.close();
+});
+
+test('a provider that hangs does not hold back the others of the same incident', async () => {
+  const silent = createServer(() => undefined);
+  black = silent;
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  const address = silent.address();
+  const port = typeof address === 'object' ? address?.port : 0;
+  const { incident, credential, session } = await leak();
+  await leak(incident, { hosts: [{ host: '127.0.0.1', port }] });
+  const all = containLeaked(deps(), incident);
+  for (let contained = false; !contained; ) {
+    const { targets } = await getIncident(test_.ledger, incident);
+    contained = targets.some(({ containedAt }) => containedAt !== undefined);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect(await session.attempt(aCall(), credential)).toBe('refused');
+  silent.close();
+  await all;
+  const { targets } = await getIncident(test_.ledger, incident);
+  expect(targets.filter(({ containedAt }) => containedAt !== undefined)).toHaveLength(1);
+  await session.close();
+});

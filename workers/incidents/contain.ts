@@ -1,0 +1,92 @@
+import type { Call } from '../../core/call.ts';
+import { decodeCredential } from '../../core/credential.ts';
+import { asRotorError, RotorError } from '../../core/errors.ts';
+import { Deadline } from '../../core/retry.ts';
+import {
+  type Containment,
+  claimContainments,
+  recordContained,
+  releaseContainment,
+} from '../../ledger/containment.ts';
+import type { Saga } from '../saga/engine.ts';
+import { openParts } from '../saga/parts.ts';
+import type { RotationSpec } from '../saga/spec.ts';
+
+/** So many at once, each for that long at most. */
+const LANES = 50;
+const LIMIT_MS = 8_000;
+/** Longer than the limit, so that nobody else begins before it is given up. */
+const LEASE_MS = 10_000;
+
+type Deps = Pick<Saga, 'ledger' | 'registries' | 'clock' | 'random' | 'log' | 'worker' | 'faults'>;
+
+/**
+ * Makes providers refuse what has leaked: those credentials of an incident that are due. Repeated without harm; what fails is
+ * tried again by the next sweep. As many at once as there are lanes; one that hangs keeps its own lane only.
+ * @param incidentId undefined: of all incidents that wait
+ * @param contained told of each rotation that needn't wait any more
+ */
+export async function containLeaked(
+  deps: Deps,
+  incidentId?: string,
+  contained: (rotationId: string) => Promise<void> = async () => undefined,
+): Promise<void> {
+  const claim = (limit: number) => claimContainments<RotationSpec>(deps.ledger, incidentId, LEASE_MS, limit);
+  const lane = async (first: Containment<RotationSpec>) => {
+    for (let next: typeof first | undefined = first; next; [next] = await claim(1))
+      if (await contain(deps, next)) await contained(next.rotationId);
+  };
+  await Promise.all((await claim(LANES)).map(lane));
+}
+
+async function contain(deps: Deps, containment: Containment<RotationSpec>): Promise<boolean> {
+  const { policy, versionId, incidentId } = containment;
+  const log = deps.log.child({ incident: incidentId, policy });
+  try {
+    await deps.faults.reach('contain:claimed');
+    const contained = await atProvider(deps, containment);
+    await deps.faults.reach('contain:performed');
+    if (!contained) {
+      log.info('the provider can not disable this credential: its rotation replaces it');
+      return false;
+    }
+    await recordContained(deps.ledger, containment, `worker/${deps.worker}`);
+    await deps.faults.reach('contain:recorded');
+    log.info({ version: versionId }, 'a leaked credential is refused');
+    return true;
+  } catch (thrown) {
+    log.warn({ err: asRotorError(thrown, `containing ${policy}`) }, 'a containment failed; it is repeated');
+    await releaseContainment(deps.ledger, containment).catch(() => undefined);
+    return false;
+  }
+}
+
+/** @returns whether the provider refuses it now, in a real attempt; false when it has no way to disable one */
+async function atProvider(
+  { registries, clock, random, log }: Deps,
+  { spec, versionId, fence }: Containment<RotationSpec>,
+): Promise<boolean> {
+  const deadline = Deadline.after(LIMIT_MS, clock);
+  const call: Call = { deadline, fence, clock, random, log };
+  const parts = openParts(spec, registries);
+  try {
+    const found = await parts.store.read(call, spec.store.path, { versionId });
+    if (!found)
+      throw new RotorError('store.not-found', {
+        what: `version ${versionId} is no longer in the store at ${spec.store.path}`,
+      });
+    const leaked = decodeCredential(versionId, found.document, parts.rotator.format);
+    if (!parts.rotator.contain) return false;
+    await parts.rotator.contain(call, leaked).catch((thrown) => {
+      // A later worker has replaced it already: what counts is whether it is refused.
+      if (!(thrown instanceof RotorError) || thrown.code !== 'ledger.fenced') throw thrown;
+    });
+    if ((await parts.rotator.attempt(call, leaked)) === 'refused') return true;
+    throw new RotorError('provider.proof-failed', {
+      what: `${leaked.identity} was disabled, and the provider still accepts it`,
+      kind: 'retryable',
+    });
+  } finally {
+    await parts.close();
+  }
+}
