@@ -44,7 +44,7 @@ const config = () => readConfig({ ROTOR_DATABASE_URL: database.url, ROTOR_MODE: 
 
 test('the granted role works with ledger and queue, and can change neither schema nor history', async () => {
   const done = await migrate(config(), silentLog, role);
-  expect(done).toEqual({ applied: [expect.stringMatching(/^0001/)], queue: true, granted: role });
+  expect(done).toEqual({ applied: expect.arrayContaining(['0001_ledger']), queue: true, granted: role });
 
   const ledger = openLedger({ url: asRole, log: silentLog });
   await assertSchema(ledger);

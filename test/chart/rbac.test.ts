@@ -21,12 +21,15 @@ function rightsOf(role: Rendered): Rights {
   return inOrder(rights);
 }
 
-/** The table of docs/kubernetes.md under "What the workers need". */
-function documentedRights(): Rights {
+const NEEDED = 'What the workers need';
+const BESIDES = 'What some policies need besides';
+
+/** The tables of docs/kubernetes.md under these titles. */
+function documentedRights(...titles: readonly string[]): Rights {
   const page = readFileSync(DOCS, 'utf8');
-  const section = page.split(/^## What the workers need$/m)[1]?.split(/^## /m)[0] ?? '';
+  const sections = titles.map((title) => page.split(`## ${title}\n`)[1]?.split(/^## /m)[0] ?? '');
   const rights = new Map<string, Set<string>>();
-  for (const line of section.split('\n')) {
+  for (const line of sections.join('\n').split('\n')) {
     const [, verbs = '', resources = ''] = line.split('|').map((cell) => cell.trim());
     if (!/^[a-z, ]+$/.test(verbs) || verbs === 'verb') continue;
     for (const resource of resources.split(', '))
@@ -50,8 +53,8 @@ describe.skipIf(skipped)('roles of the chart', () => {
     const objects = await render({ values: { namespaces: [{ name: 'shop' }, { name: 'billing' }] } });
     const roles = ofKind(objects, 'Role');
     expect(roles.map(({ metadata }) => metadata.namespace)).toEqual(['shop', 'billing']);
-    expect(Object.keys(documentedRights())).toContain('secrets');
-    for (const role of roles) expect(rightsOf(role)).toEqual(documentedRights());
+    expect(Object.keys(documentedRights(NEEDED))).toContain('secrets');
+    for (const role of roles) expect(rightsOf(role)).toEqual(documentedRights(NEEDED));
     expect(ofKind(objects, 'ClusterRole')).toEqual([]);
     const worker = the(objects, 'ServiceAccount', '-worker').metadata;
     for (const { subjects, roleRef, metadata } of ofKind(objects, 'RoleBinding')) {
@@ -59,6 +62,13 @@ describe.skipIf(skipped)('roles of the chart', () => {
       expect(roles.map((role) => role.metadata.name)).toContain(roleRef.name);
       expect(metadata.namespace).not.toBe('rotor');
     }
+  });
+
+  test('what only some policies need is there when it is switched on, as docs/kubernetes.md lists it', async () => {
+    const strategies = { argoRollouts: true, podReload: true, delegated: true };
+    const rbac = { strategies, versionedSecrets: true };
+    const role = the(await render({ values: { namespaces: [{ name: 'shop' }], rbac } }), 'Role');
+    expect(rightsOf(role)).toEqual(documentedRights(NEEDED, BESIDES));
   });
 
   test('Secrets that are named are the only ones, and none is created beside them', async () => {
@@ -98,7 +108,7 @@ describe.skipIf(skipped)('roles of the chart', () => {
       for (const verbs of Object.values(rights)) expect(verbs).not.toContain('delete');
     }
     const planning = await render({ values: { namespaces, orchestrator: { plan: true } } });
-    expect(rightsOf(the(planning, 'Role', '-orchestrator'))).toEqual(documentedRights());
+    expect(rightsOf(the(planning, 'Role', '-orchestrator'))).toEqual(documentedRights(NEEDED));
   });
 
   test('what people and GitOps write into custom resources is only read', async () => {

@@ -143,8 +143,6 @@ describe.skipIf(skipped)('the chart', () => {
           secret ? [variable, `${variable}_FILE`] : [variable],
         ),
       );
-      // Read by the part of the orchestrator that follows custom resources.
-      known.add('ROTOR_WATCH_NAMESPACES');
       for (const { name, template } of podsOf(await rendered()))
         for (const { name: variable } of template.spec.containers[0].env)
           if (variable.startsWith('ROTOR_')) expect(known.has(variable), `${name}: ${variable}`).toBe(true);

@@ -8,7 +8,7 @@ import { freshLedger, type TestLedger } from '../setup/ledger.ts';
 import { startTcpProxy } from '../setup/tcp-proxy.ts';
 import { type Mall, openMall, type Rule, Shop, type Strategy } from './shop.ts';
 import { expectMoved, expectUntouched } from './shop-expectations.ts';
-import { STRATEGIES, WITHOUT_CLUSTER } from './strategies.ts';
+import { STRATEGIES, WITH_REAL_PODS, WITHOUT_CLUSTER } from './strategies.ts';
 
 let mall: Mall;
 let ledger: TestLedger;
@@ -23,7 +23,8 @@ afterAll(async () => {
 test('every registered rollout and delivery that speaks to a cluster is in the matrix', () => {
   const deps = { clusters: noClusters, allowedCommands: [] };
   const kinds = (all: readonly { kind: string }[]) => all.map(({ kind }) => kind).sort();
-  expect([...Object.keys(STRATEGIES), ...WITHOUT_CLUSTER.rollouts].sort()).toEqual(kinds(rollouts(deps)));
+  const known = [...Object.keys(STRATEGIES), ...Object.keys(WITH_REAL_PODS), ...WITHOUT_CLUSTER.rollouts];
+  expect(known.sort()).toEqual(kinds(rollouts(deps)));
   expect(['secret', ...WITHOUT_CLUSTER.deliveries].sort()).toEqual(kinds(deliveries(deps)));
 });
 

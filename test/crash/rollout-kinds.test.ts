@@ -83,6 +83,7 @@ const ELSEWHERE = {
   reload: 'crash-matrix.test.ts',
   rolling: 'cluster.test.ts',
   blueGreen: 'cluster.test.ts',
+  discovered: 'discovered.test.ts',
 };
 
 let stage: Stage;

@@ -12,5 +12,13 @@ export const STRATEGIES: Readonly<Record<string, Strategy>> = {
   }),
 };
 
+/** Rollouts whose crash matrix needs more than a node whose pods are no processes: where it stands. */
+export const WITH_REAL_PODS = {
+  argoRollouts: 'rollout-kinds.test.ts',
+  podReload: 'rollout-kinds.test.ts',
+  delegated: 'rollout-kinds.test.ts',
+  discovered: 'discovered.test.ts',
+} as const;
+
 /** Rollouts that ask no cluster for anything, and deliveries to somewhere else. */
 export const WITHOUT_CLUSTER = { rollouts: ['reload', 'none'], deliveries: ['file'] } as const;

@@ -90,7 +90,10 @@ describe('without a server', () => {
     const database = await freshDatabase();
     const env = { ROTOR_DATABASE_URL: database.url, ROTOR_LOG_LEVEL: 'warn' };
     const migrated = await rotor(['migrate', '-o', 'json'], env);
-    expect(JSON.parse(migrated.stdout)).toMatchObject({ applied: [expect.any(String)], queue: true });
+    expect(JSON.parse(migrated.stdout)).toMatchObject({
+      applied: expect.arrayContaining(['0001_ledger']),
+      queue: true,
+    });
     expect(await rotor(['migrate'], env)).toMatchObject({
       code: 0,
       stdout: 'the ledger is up to date\nthe queue is up to date\n',

@@ -2,7 +2,8 @@ import { KubeConfig, KubernetesObjectApi } from '@kubernetes/client-node';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Credential } from '../../core/credential.ts';
 import { type SandboxApi, startApiServer } from '../../sandbox/api/server.ts';
-import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
+import { type Clusters, kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
+import { discoveredRollout } from '../../workers/rollouts/discovered/rollout.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Rollout, RolloutSession } from '../../workers/rollouts/rollout.ts';
 import { aCall } from '../setup/call.ts';
@@ -10,13 +11,14 @@ import { aCall } from '../setup/call.ts';
 let api: SandboxApi;
 let admin: KubernetesObjectApi;
 let kinds: readonly Rollout[];
+let clusters: Clusters;
 
 beforeEach(async () => {
   api = await startApiServer();
   const config = new KubeConfig();
   config.loadFromString(api.kubeconfig());
   admin = KubernetesObjectApi.makeApiClient(config);
-  const clusters = kubeconfigClusters((each) => each.loadFromString(api.kubeconfig()));
+  clusters = kubeconfigClusters((each) => each.loadFromString(api.kubeconfig()));
   kinds = rollouts({ allowedCommands: [], clusters });
   await create('v1', 'Secret', 'db', { metadata: { annotations: { 'rotor.dev/version': 'v0' } } });
 });
@@ -75,11 +77,23 @@ async function deployment(name: string, more: object = {}): Promise<void> {
   await create('apps/v1', 'Deployment', name, { ...workload(), ...more });
 }
 
-const pod = (name: string, owner?: { apiVersion: string; kind: string; name: string }) =>
-  create('v1', 'Pod', name, {
-    metadata: owner ? { ownerReferences: [{ ...owner, uid: `uid-${owner.name}`, controller: true }] } : {},
-    spec: podSpec('Never'),
-  });
+interface Owner {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+}
+
+/** What says that something was made by `owner`, which is there; the collector removes what names another. */
+async function madeBy({ apiVersion, kind, name }: Owner) {
+  const found = await admin
+    .read({ apiVersion, kind, metadata: { name, namespace: 'default' } })
+    .catch(() => undefined);
+  const uid = found?.metadata?.uid ?? `of-${name}`;
+  return { ownerReferences: [{ apiVersion, kind, name, uid, controller: true }] };
+}
+
+const pod = async (name: string, owner?: Owner) =>
+  create('v1', 'Pod', name, { metadata: owner ? await madeBy(owner) : {}, spec: podSpec('Never') });
 
 async function deliver(versionId: string): Promise<void> {
   const metadata = { name: 'db', namespace: 'default', annotations: { 'rotor.dev/version': versionId } };
@@ -199,11 +213,7 @@ test('a Job that runs since before the delivery is waited for until it ends; the
   const cronJob = { spec: { schedule: '0 0 * * *', jobTemplate: { spec: { template: template('Never') } } } };
   await create('batch/v1', 'CronJob', 'nightly', cronJob);
   await create('batch/v1', 'Job', 'nightly-1', {
-    metadata: {
-      ownerReferences: [
-        { apiVersion: 'batch/v1', kind: 'CronJob', name: 'nightly', uid: 'u', controller: true },
-      ],
-    },
+    metadata: await madeBy({ apiVersion: 'batch/v1', kind: 'CronJob', name: 'nightly' }),
     spec: { template: template('Never') },
   });
   await pod('nightly-1-a', { apiVersion: 'batch/v1', kind: 'Job', name: 'nightly-1' });
@@ -252,7 +262,7 @@ test('a pod that was made after the delivery is on the version, whoever made it'
   });
 });
 
-test('an Argo Rollout without a worker that knows how to roll it is refused in words', async () => {
+test('an Argo Rollout is moved as such; a worker that does not know how refuses it in words', async () => {
   const free = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
   await admin.create({
     apiVersion: 'apiextensions.k8s.io/v1',
@@ -276,7 +286,12 @@ test('an Argo Rollout without a worker that knows how to roll it is refused in w
   api.seed('argoproj.io/rollouts', [
     { apiVersion: 'argoproj.io/v1alpha1', kind: 'Rollout', metadata, ...workload() },
   ]);
-  await expect(open().plan(aCall())).rejects.toMatchObject({
+  const survey = await open().survey?.(aCall());
+  expect(survey?.found).toMatchObject([{ workload: 'rollout default/canary', moves: 'argoRollouts' }]);
+  const ignorant = discoveredRollout({ clusters, rollout: () => undefined });
+  kinds = [...kinds, ignorant as Rollout];
+  const session = ignorant.open('all', ignorant.spec.parse({ namespaces: ['default'], secretName: 'db' }));
+  await expect(session.plan(aCall())).rejects.toMatchObject({
     message: expect.stringMatching(/rollout default\/canary .*knows no rollout for a Rollout/),
   });
 });

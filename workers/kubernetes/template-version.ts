@@ -99,10 +99,13 @@ async function changeTemplate(
     try {
       return { workload: await cluster.jsonPatch(call, ref, change.operations), wanted, ...waiting };
     } catch (error) {
-      if (!(error instanceof RotorError) || error.code !== 'cluster.conflict' || attempt === ATTEMPTS)
-        throw error;
+      if (!(error instanceof RotorError) || attempt === ATTEMPTS) throw error;
+      // What a patch removes may be gone by now, which is answered before its precondition is looked at.
+      if (error.code !== 'cluster.conflict' && error.code !== 'cluster.invalid') throw error;
       const again = await cluster.read(call, ref);
       if (!again) throw error;
+      const changed = again.metadata?.resourceVersion !== now.metadata?.resourceVersion;
+      if (error.code === 'cluster.invalid' && !changed) throw error;
       now = again;
     }
   }

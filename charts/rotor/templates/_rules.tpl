@@ -1,7 +1,20 @@
 {{/* What the workers may do where they deliver and roll out: docs/kubernetes.md, "What the workers need". dict: root, secrets */}}
 {{- define "rotor.workerRules" -}}
 {{- $strategies := .root.Values.rbac.strategies -}}
-{{- if .secrets }}
+{{- if .root.Values.rbac.versionedSecrets }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, patch, create, delete]
+- apiGroups: [apps]
+  resources: [deployments, statefulsets, daemonsets, replicasets]
+  verbs: [list]
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+{{- else if .secrets }}
 - apiGroups: [""]
   resources: [secrets]
   resourceNames:
@@ -19,6 +32,33 @@
 - apiGroups: [""]
   resources: [pods]
   verbs: {{ if $strategies.blueGreen }}[list, patch]{{ else }}[list]{{ end }}
+{{- end }}
+{{- if or $strategies.podReload $strategies.delegated }}
+- apiGroups: [apps]
+  resources: [deployments, statefulsets, daemonsets]
+  verbs: [get]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: {{ if $strategies.podReload }}[list, patch]{{ else }}[list]{{ end }}
+{{- end }}
+{{- if $strategies.delegated }}
+- apiGroups: [external-secrets.io]
+  resources: [externalsecrets]
+  verbs: [get, patch]
+- apiGroups: [secrets.hashicorp.com]
+  resources: [vaultstaticsecrets]
+  verbs: [get]
+{{- end }}
+{{- if $strategies.argoRollouts }}
+- apiGroups: [argoproj.io]
+  resources: [rollouts]
+  verbs: [get, patch]
+- apiGroups: [argoproj.io]
+  resources: [rollouts/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
 {{- end }}
 {{- if $strategies.blueGreen }}
 - apiGroups: [apps]
