@@ -131,7 +131,7 @@ describe.each(Object.entries(KINDS))('pods take the credential from a Secret, %s
   );
 
   test('pods that never move, and a worker killed on the way back: rolled back, nobody was refused', {
-    timeout: 120_000,
+    timeout: 240_000,
   }, async () => {
     await startPods(kind);
     const before = await pods();
