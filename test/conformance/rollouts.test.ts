@@ -99,8 +99,11 @@ for (const [kind, modes] of Object.entries(rolloutScenarios)) {
       const { session, deliver, running, breakDown, refusedAs = 'rollout.reload-failed' } = scenario;
       await breakDown('refuses');
       await deliver('v1');
-      const moving = session.move(call(), version('v1'), 'forward');
-      await expect(moving).rejects.toMatchObject({ code: refusedAs, kind: 'retryable' });
+      // Where the version comes by itself, as into a volume, it is told to reload once it is there.
+      await expect(moved(session, version('v1'))).rejects.toMatchObject({
+        code: refusedAs,
+        kind: 'retryable',
+      });
       if (!scenario.byDelivery) expect(await running()).toBe('v0');
     });
 
