@@ -17,9 +17,8 @@ export default defineConfig({
     globalSetup: ['test/setup/servers.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    // More than the two cores of a small machine: what takes long are leases, graces and servers that start.
     // On a cluster that is given one file after the other: the pods of one run on the node that another would take away.
-    maxWorkers: process.env.ROTOR_TEST_KUBECONFIG ? 1 : 3,
+    maxWorkers: process.env.ROTOR_TEST_KUBECONFIG ? 1 : 2,
     sequence: { sequencer: LongestFirst },
   },
 });

@@ -127,19 +127,26 @@ async function ask(
   command: string,
   args: readonly (string | number)[],
 ): Promise<unknown> {
-  const client = new Redis({
-    ...login,
-    port,
-    host: '127.0.0.1',
-    lazyConnect: true,
-    retryStrategy: () => null,
-  });
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    return await client.call(command, ...args);
-  } finally {
-    client.disconnect();
+  // A server that has just started, on a busy machine, may take a connection and drop it.
+  for (let tries = 1; ; tries += 1) {
+    const client = new Redis({
+      ...login,
+      port,
+      host: '127.0.0.1',
+      lazyConnect: true,
+      retryStrategy: () => null,
+    });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      return await client.call(command, ...args);
+    } catch (error) {
+      const dropped = error instanceof Error && error.message === 'Connection is closed.';
+      if (!dropped || tries === 10) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    } finally {
+      client.disconnect();
+    }
   }
 }
 
