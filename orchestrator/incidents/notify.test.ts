@@ -132,7 +132,7 @@ test('a runbook tells when it is opened and when it is proven, signed, once each
   const headers = one?.headers as Record<string, string>;
   await standardWebhooks.verify(
     { method: 'POST', headers, body: one?.body ?? Buffer.alloc(0) },
-    { secretsFrom: [{ file: 'x' }], window: 300_000 },
+    { secretsFrom: [{ file: 'x' }], mayName: [], window: 300_000 },
     {
       now: new Date(),
       fetchText: async () => '',

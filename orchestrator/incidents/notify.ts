@@ -4,6 +4,7 @@ import { httpRequest } from '../../core/http.ts';
 import { backoffMs, Deadline } from '../../core/retry.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { type Message, messageFailed, messageSent, takeMessages } from '../../ledger/messages.ts';
+import { standardKey } from '../intake/proof.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import type { Notification } from './runbook.ts';
 
@@ -90,9 +91,9 @@ export function signed(
   body: string,
   secret: SecretValue,
 ): Readonly<Record<string, string>> {
-  const text = secret.reveal();
-  const key = text.startsWith('whsec_') ? SecretValue.of(Buffer.from(text.slice(6), 'base64')) : secret;
-  const signature = SecretValue.of(`${id}.${timestamp}.${body}`).fingerprint(key).toString('base64');
+  const signature = SecretValue.of(`${id}.${timestamp}.${body}`)
+    .fingerprint(standardKey(secret))
+    .toString('base64');
   return {
     'content-type': 'application/json',
     'webhook-id': id,

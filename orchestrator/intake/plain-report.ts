@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { maybeWord, readJson, secretsIn, word } from './reading.ts';
 import { type Report, SEVERITIES } from './report.ts';
+import { fits } from './rules.ts';
 
 const name = z.string().max(253);
 
@@ -22,11 +23,12 @@ export const plainReport = z.strictObject({
 
 const reports = z.union([plainReport.transform((one) => [one]), z.array(plainReport).min(1).max(10_000)]);
 
-export function readReports(body: Buffer): readonly Report[] {
-  return readJson(body, reports).map(toReport);
+export function readReports(body: Buffer, mayName: readonly string[]): readonly Report[] {
+  return readJson(body, reports).map((plain) => toReport(plain, mayName));
 }
 
-export function toReport(plain: z.output<typeof plainReport>): Report {
+/** @param mayName policies that the sender may name; another is left out, so that a name alone revokes nothing */
+export function toReport(plain: z.output<typeof plainReport>, mayName: readonly string[]): Report {
   const { about, severity, validity, exposure } = plain;
   return {
     about,
@@ -38,7 +40,7 @@ export function toReport(plain: z.output<typeof plainReport>): Report {
       identity: maybeWord(plain.identity),
       secretName: maybeWord(plain.secretName),
       storePath: maybeWord(plain.storePath),
-      policy: maybeWord(plain.policy),
+      policy: mayName.some((allowed) => fits(plain.policy, allowed)) ? maybeWord(plain.policy) : undefined,
     },
     severity,
     validity,

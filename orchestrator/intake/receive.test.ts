@@ -196,6 +196,20 @@ test('a name alone is put on record and rotates nothing', async () => {
   expect(await listRotations(test_.ledger, { policy: policy.name })).toEqual([]);
 });
 
+test('a policy is rotated on the word of a source only if it may name it', async () => {
+  const [mine, other] = [await policyWith('named-password-1'), await policyWith('named-password-2')];
+  const file = `sources:
+  scanner: { generic: { secretsFrom: [{ file: ${join(folder, 'secret')} }], mayName: [${mine.name}], signature: { header: X-Signature } } }
+`;
+  app = createApi(orchestrator, {
+    metrics: async () => '',
+    hooks: openHooks(orchestrator, parseHooks(file, 'hooks.yaml')),
+  });
+  await send([{ policy: mine.name }, { policy: other.name }]);
+  expect(await listRotations(test_.ledger, { policy: mine.name })).toHaveLength(1);
+  expect(await listRotations(test_.ledger, { policy: other.name })).toEqual([]);
+});
+
 test('no match is an answer too, with what was looked for', async () => {
   const response = await send({ secret: 'nobody-has-this', accessKeyId: 'AKIAIOSFODNN7EXAMPLE' });
   const { incidents } = (await response.json()) as { incidents: string[] };

@@ -50,7 +50,8 @@ export function ruled(
   };
 }
 
-function fits(fact: string | undefined, wanted: string): boolean {
+/** Whether a fact is what was wanted; `*` at the end stands for anything. */
+export function fits(fact: string | undefined, wanted: string): boolean {
   if (fact === undefined) return false;
   return wanted.endsWith('*') ? fact.startsWith(wanted.slice(0, -1)) : fact === wanted;
 }

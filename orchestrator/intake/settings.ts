@@ -7,6 +7,9 @@ export const secretsFrom = z
   .min(1)
   .max(5);
 
+/** Policies that a sender of plain reports may name, `*` at the end for anything: its word alone makes them rotate. */
+export const mayName = z.array(z.string().min(1).max(320)).max(100).default([]);
+
 /** How old a signed time may be. Five minutes unless the sender repeats its deliveries for longer. */
 export const windowOf = (ms: number) => duration({ min: 1_000, max: 7 * 86_400_000 }).default(ms);
 

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { plainReport, toReport } from '../plain-report.ts';
 import { assertBearer, malformed } from '../proof.ts';
 import { readJson, word } from '../reading.ts';
-import { secretsFrom } from '../settings.ts';
+import { mayName, secretsFrom } from '../settings.ts';
 import type { HookRequest, HookSource } from '../source.ts';
 
-const settings = z.strictObject({ secretsFrom });
+const settings = z.strictObject({ secretsFrom, mayName });
 
 const context = {
   specversion: z.literal('1.0'),
@@ -31,14 +31,14 @@ export const cloudEvents: HookSource<z.output<typeof settings>> = {
     assertBearer(request, await around.secrets(references));
   },
 
-  read(request) {
+  read(request, { mayName: allowed }) {
     const { id, source, type, data } = readEvent(request);
     // `source` and `id` together are unique, as the specification has it.
     const deliveryId = `${word(source)} ${word(id)}`;
     const about = TYPES.exec(type)?.[1];
     if (about === undefined) return { kind: 'nothing', deliveryId, why: `event ${word(type)}` };
     const reports = (Array.isArray(data) ? data : [data]).map((each) =>
-      toReport(readJson(Buffer.from(JSON.stringify({ ...asObject(each), about })), plainReport)),
+      toReport(readJson(Buffer.from(JSON.stringify({ ...asObject(each), about })), plainReport), allowed),
     );
     return { kind: 'reports', deliveryId, reports };
   },

@@ -2,11 +2,12 @@ import { z } from 'zod';
 import { readReports } from '../plain-report.ts';
 import { assertBearer, assertSigned, base64, hex } from '../proof.ts';
 import { idOfBody } from '../reading.ts';
-import { secretsFrom } from '../settings.ts';
+import { mayName, secretsFrom } from '../settings.ts';
 import type { HookSource } from '../source.ts';
 
 const settings = z.strictObject({
   secretsFrom,
+  mayName,
   signature: z
     .strictObject({
       header: z.string().regex(/^[A-Za-z0-9-]{1,64}$/),
@@ -35,12 +36,12 @@ export const generic: HookSource<z.output<typeof settings>> = {
     assertSigned(secrets, [signature.encoding === 'hex' ? hex(text) : base64(text)], request.body);
   },
 
-  read(request, { idHeader }) {
+  read(request, { idHeader, mayName: allowed }) {
     const id = idHeader === undefined ? undefined : request.headers[idHeader.toLowerCase()];
     return {
       kind: 'reports',
       deliveryId: id !== undefined && /^[\w.:-]{1,200}$/.test(id) ? id : idOfBody(request.body),
-      reports: readReports(request.body),
+      reports: readReports(request.body, allowed),
     };
   },
 };

@@ -1,11 +1,10 @@
 import { z } from 'zod';
-import { SecretValue } from '../../../core/secret.ts';
 import { readReports } from '../plain-report.ts';
-import { assertRecent, assertSigned, base64, malformed, unixTime } from '../proof.ts';
-import { FIVE_MINUTES_MS, secretsFrom, windowOf } from '../settings.ts';
+import { assertRecent, assertSigned, base64, malformed, standardKey, unixTime } from '../proof.ts';
+import { FIVE_MINUTES_MS, mayName, secretsFrom, windowOf } from '../settings.ts';
 import type { HookRequest, HookSource } from '../source.ts';
 
-const settings = z.strictObject({ secretsFrom, window: windowOf(FIVE_MINUTES_MS) });
+const settings = z.strictObject({ secretsFrom, mayName, window: windowOf(FIVE_MINUTES_MS) });
 
 /**
  * Standard Webhooks (standardwebhooks.com): `v1,<base64>` of HMAC-SHA-256 over `id.timestamp.body`; several signatures
@@ -21,19 +20,17 @@ export const standardWebhooks: HookSource<z.output<typeof settings>> = {
       .split(' ')
       .filter((each) => each.startsWith('v1,'))
       .map((each) => base64(each.slice(3)));
-    const keys = (await around.secrets(references)).map(keyOf);
+    const keys = (await around.secrets(references)).map(standardKey);
     assertSigned(keys, shown, Buffer.concat([Buffer.from(`${id}.${timestamp}.`), request.body]));
     assertRecent(unixTime(timestamp), around.now, window);
   },
 
-  read: (request) => ({ kind: 'reports', deliveryId: idOf(request), reports: readReports(request.body) }),
+  read: (request, { mayName: allowed }) => ({
+    kind: 'reports',
+    deliveryId: idOf(request),
+    reports: readReports(request.body, allowed),
+  }),
 };
-
-/** `whsec_` and base64, as the specification writes secrets; anything else is taken as it is. */
-function keyOf(secret: SecretValue): SecretValue {
-  const text = secret.reveal();
-  return text.startsWith('whsec_') ? SecretValue.of(Buffer.from(text.slice(6), 'base64')) : secret;
-}
 
 function idOf(request: HookRequest): string {
   const id = request.headers['webhook-id'] ?? '';
