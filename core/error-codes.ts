@@ -134,7 +134,6 @@ export const ERROR_CODES = {
   ],
   'hook.malformed': ['terminal', 'Send what docs/incidents.md describes for this kind of source.'],
   'hook.replayed': ['terminal', 'Nothing to do: this delivery was taken before.'],
-  'hook.too-large': ['terminal', 'Send fewer reports at once.'],
   'internal.bug': ['terminal', 'This is a bug in Rotor: please report it with the rotation id.'],
 } as const satisfies Record<string, readonly [ErrorKind, string]>;
 

@@ -4,7 +4,6 @@ import { SecretValue } from '../../core/secret.ts';
 import { malformed } from './proof.ts';
 import type { Severity } from './report.ts';
 import { SEVERITIES } from './report.ts';
-import type { HookRequest } from './source.ts';
 
 /** The body as JSON of the given form. What doesn't fit is named by field, never quoted. @throws RotorError `hook.malformed` */
 export function readJson<T>(body: Buffer, schema: z.ZodType<T>): T {
@@ -82,8 +81,4 @@ function valuesOfDocument(text: string): readonly string[] {
   } catch {
     return [];
   }
-}
-
-export function headerOf(request: HookRequest, name: string): string | undefined {
-  return request.headers[name];
 }

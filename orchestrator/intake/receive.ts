@@ -102,7 +102,6 @@ const STATUS = {
   'hook.unauthenticated': 401,
   'hook.malformed': 400,
   'hook.replayed': 409,
-  'hook.too-large': 413,
   'api.rate-limited': 429,
 } as const;
 

@@ -54,7 +54,6 @@ export type Message =
       readonly kind: 'handshake';
       readonly body?: Readonly<Record<string, string>>;
       readonly confirm?: string;
-      readonly headers?: Readonly<Record<string, string>>;
     }
   /** Authentic, and nothing to act on. */
   | { readonly kind: 'nothing'; readonly deliveryId: string; readonly why: string };
