@@ -32,6 +32,20 @@ test.each([
     '2026-10-26T01:30:00.000Z',
   ],
   [
+    'Lord Howe: the week of a change by half an hour is not left out',
+    '15 3 * * 0',
+    'Australia/Lord_Howe',
+    '2026-03-28T16:15:00Z',
+    '2026-04-04T16:45:00.000Z',
+  ],
+  [
+    'Lord Howe: nor is the day of the change, asked within it',
+    '0 3 * * *',
+    'Australia/Lord_Howe',
+    '2026-04-04T16:16:00Z',
+    '2026-04-04T16:30:00.000Z',
+  ],
+  [
     'Berlin: every half hour fires in both hours',
     '*/30 * * * *',
     BERLIN,

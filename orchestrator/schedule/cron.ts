@@ -1,5 +1,5 @@
 import { type CronExpression, CronExpressionParser } from 'cron-parser';
-import { offsetAt } from './zone.ts';
+import { instantOf, offsetAt } from './zone.ts';
 
 const THREE_HOURS_MS = 3 * 3_600_000;
 /** One a second in three hours: the most that a search can skip before it passes its start. */
@@ -25,7 +25,26 @@ export function nextCron(cron: string, timeZone: string, after: number): number 
       if (occurrence > after) return occurrence;
     }
   } catch {
-    // The parser gives up after a bounded search: such an expression never fires.
+    // The parser gives up after a bounded search; cron-parser 5.10 also where a clock is set back by half
+    // an hour (Australia/Lord_Howe), so that the wall clock has the last word.
+    return nextByWallClock(cron, timeZone, after);
+  }
+  return undefined;
+}
+
+/** The same, found on a calendar without changes of the clock; a repeated hour counts once. */
+function nextByWallClock(cron: string, timeZone: string, after: number): number | undefined {
+  const expression = parse(cron, 'UTC', after + offsetAt(after, timeZone) - THREE_HOURS_MS);
+  try {
+    for (let skipped = 0; expression && skipped < MOST_SKIPPED; skipped += 1) {
+      const wall = expression.next().toDate();
+      const date = { year: wall.getUTCFullYear(), month: wall.getUTCMonth() + 1, day: wall.getUTCDate() };
+      const minute = instantOf(date, wall.getUTCHours() * 60 + wall.getUTCMinutes(), timeZone);
+      const occurrence = minute + wall.getUTCSeconds() * 1000;
+      if (occurrence > after) return occurrence;
+    }
+  } catch {
+    // No such day in years: never.
   }
   return undefined;
 }

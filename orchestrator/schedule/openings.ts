@@ -72,8 +72,8 @@ function windowAfter(after: number, windows: readonly Window[]): Opening | undef
   if (!Number.isFinite(after)) return undefined;
   const spans: Opening[] = [];
   for (const window of windows) {
+    const date = localDateAt(after, window.timeZone);
     for (let day = -DAYS_BACK; day <= DAYS_AHEAD; day += 1) {
-      const date = localDateAt(after, window.timeZone);
       const span = onDay(window, addDays(date, day));
       if (span) spans.push(span);
     }
