@@ -91,7 +91,8 @@ export async function startPods(): Promise<Pods> {
     stop: async () => {
       await namespace.remove();
       await stage.stop();
-      await rm(reports, { recursive: true, force: true });
+      // The last pods may write a report while they end.
+      await rm(reports, { recursive: true, force: true, maxRetries: 20 });
     },
   };
 }

@@ -103,7 +103,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await namespace.remove();
   await stage.stop();
-  await rm(reports, { recursive: true, force: true });
+  await rm(reports, { recursive: true, force: true, maxRetries: 20 });
 });
 afterAll(stopTestCluster);
 

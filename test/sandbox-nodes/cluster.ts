@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { systemClock } from '../../core/clock.ts';
@@ -35,17 +35,22 @@ export const noCluster =
     ? undefined
     : "no ROTOR_TEST_KUBECONFIG is set, and the sandbox's own API server isn't there";
 
-/** Whether the cluster brings its own controllers, so that only the node is tested. */
-export const foreignControllers = process.env.ROTOR_TEST_FOREIGN_CONTROLLERS === '1';
+/** A cluster that is given brings its own controllers, and only the node is tested. */
+export const foreignControllers = process.env.ROTOR_TEST_KUBECONFIG !== undefined;
 
 /** Address of the pods. A real API server lists no loopback addresses behind a Service. */
-const podAddress = process.env.ROTOR_TEST_POD_ADDRESS ?? '127.0.0.1';
+const podAddress = foreignControllers ? ownAddress() : '127.0.0.1';
 
 /** Why Services can't be tested here; undefined when they can. */
 export const noServices =
-  process.env.ROTOR_TEST_KUBECONFIG && podAddress === '127.0.0.1'
-    ? 'a real API server wants ROTOR_TEST_POD_ADDRESS, an address of this machine that is not loopback'
+  podAddress === undefined
+    ? 'a real API server wants pods at an address that is not loopback, and this machine has none'
     : undefined;
+
+function ownAddress(): string | undefined {
+  const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+}
 
 /** Starts controllers and a node against the given cluster, or against the sandbox's own API server. */
 export async function startCluster(): Promise<TestCluster> {
@@ -63,7 +68,7 @@ export async function startCluster(): Promise<TestCluster> {
       folder,
       log,
       images,
-      address: podAddress,
+      address: podAddress ?? '127.0.0.1',
       restartBackoff: { baseMs: 300, maxMs: 2_000 },
     });
   let kubelet = await start();
