@@ -38,6 +38,12 @@ export interface StoreSession {
    */
   promote(call: Call, path: string, versionId: string, expected: string | undefined): Promise<void>;
 
+  /**
+   * Whether a rotation could work on `path`, before anything is changed; absent where there is nothing to look at.
+   * @throws RotorError with what stands in the way
+   */
+  check?(call: Call, path: string): Promise<StoreReport>;
+
   /** Removes a version and its document. Unknown ids are fine; the current one is refused (`store.conflict`). */
   discard(call: Call, path: string, versionId: string): Promise<void>;
 
@@ -47,10 +53,28 @@ export interface StoreSession {
   close(): Promise<void>;
 }
 
+/** What a store has to say about a path that a rotation could work on. */
+export interface StoreReport {
+  /** What the person who plans a rotation should know. Never contains a secret. */
+  readonly warnings: readonly string[];
+}
+
+/** What a store can't do that others can, as data: the conformance kit asks for no more, docs/stores.md says the same. */
+export interface StoreLimits {
+  /** Longest document in bytes; longer ones are refused with `store.too-large`. */
+  readonly maxBytes?: number;
+  /** false: it remembers no fencing token, and relies on the precondition of `promote` and on deadlines alone. */
+  readonly fences?: false;
+  /** false: a discarded version only loses its stages; the store's own rules delete it later. */
+  readonly destroys?: false;
+}
+
 /** One home of secret versions. Knows no rotator. */
 export interface Store<Spec = unknown> {
   /** Key under which manifests name it (`spec.local`). */
   readonly kind: string;
   readonly spec: z.ZodType<Spec>;
+  /** None when absent. */
+  readonly limits?: StoreLimits;
   open(spec: Spec): StoreSession;
 }

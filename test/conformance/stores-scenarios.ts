@@ -1,27 +1,69 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Keyring } from '../../core/seal-keyring.ts';
 import type { StoreSession } from '../../stores/store.ts';
+import { awsEnvironment, findMoto, type Moto, startMoto } from '../setup/moto.ts';
 
 /** What the kit needs of a store: sessions on one fresh, empty home, and where to look for plaintext. */
-export interface StoreScenario {
+export interface StoreHome {
   /** Opens another session on the same home, as another worker would. */
   open(): StoreSession;
   /** Every byte that the home keeps at rest, for the search for plaintext; undefined when others keep it. */
   atRest?(): Promise<readonly Buffer[]>;
 }
 
+export interface StoreScenario {
+  /** What the store ran against: `real`, `emulator: ...` or `double: ...`. */
+  readonly server: string;
+  /** Why it can't run here, ready to be put behind a title; '' when it can. */
+  readonly skipped: string;
+  home(): Promise<StoreHome>;
+  /** Ends what `home` started. */
+  stop?(): Promise<void>;
+}
+
 export const keyring = Keyring.generate();
 
+let moto: Promise<Moto> | undefined;
+
+/** One moto for all scenarios of this process; homes are told apart by their prefix. */
+async function emulatedAws(): Promise<void> {
+  moto ??= startMoto();
+  Object.assign(process.env, awsEnvironment((await moto).url));
+}
+
+async function stopMoto(): Promise<void> {
+  const started = moto;
+  moto = undefined;
+  await (await started)?.stop();
+}
+
 /** One entry per registered store, by its kind. A store without one fails the suite. */
-export const storeScenarios: Readonly<Record<string, () => Promise<StoreScenario>>> = {
-  local: async () => {
-    const { localStore } = await import('../../stores/local/store.ts');
-    const folder = join(await mkdtemp(join(tmpdir(), 'rotor-store-')), 'store');
-    const store = localStore(keyring);
-    const spec = store.spec.parse({ path: folder });
-    return { open: () => store.open(spec), atRest: () => everyByteIn(folder) };
+export const storeScenarios: Readonly<Record<string, StoreScenario>> = {
+  local: {
+    server: 'real: a folder',
+    skipped: '',
+    home: async () => {
+      const { localStore } = await import('../../stores/local/store.ts');
+      const folder = join(await mkdtemp(join(tmpdir(), 'rotor-store-')), 'store');
+      const store = localStore(keyring);
+      const spec = store.spec.parse({ path: folder });
+      return { open: () => store.open(spec), atRest: () => everyByteIn(folder) };
+    },
+  },
+  awsSecretsManager: {
+    server: 'emulator: moto',
+    skipped: findMoto().skipped,
+    home: async () => {
+      await emulatedAws();
+      const { awsSecretsManagerStore } = await import('../../stores/aws-secrets-manager/store.ts');
+      const store = awsSecretsManagerStore();
+      const spec = store.spec.parse({ prefix: `${randomUUID()}/`, create: true });
+      return { open: () => store.open(spec) };
+    },
+    stop: stopMoto,
   },
 };
 

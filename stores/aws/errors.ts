@@ -1,0 +1,166 @@
+import { foreignCode, RotorError } from '../../core/errors.ts';
+
+/** What was asked of AWS, for messages and to name the permission that is missing. */
+export interface Asked {
+  /** `secretsmanager:PutSecretValue`, as IAM policies name it. */
+  readonly action: string;
+  /** `secret shop/app`. */
+  readonly object: string;
+}
+
+const THROTTLED = new Set([
+  'ThrottlingException',
+  'Throttling',
+  'ThrottledException',
+  'TooManyRequestsException',
+  'RequestLimitExceeded',
+  'TooManyUpdates',
+  'SlowDown',
+]);
+const DENIED = new Set(['AccessDeniedException', 'AccessDenied', 'UnauthorizedOperation']);
+const NOT_KNOWN = new Set([
+  'UnrecognizedClientException',
+  'InvalidClientTokenId',
+  'MissingAuthenticationToken',
+  'MissingAuthenticationTokenException',
+  'OptInRequired',
+]);
+/** Gone with the next credentials, or as soon as the SDK has learnt AWS's time from this answer. */
+const PASSING = new Set([
+  'ExpiredToken',
+  'ExpiredTokenException',
+  'InvalidSignatureException',
+  'RequestExpired',
+  'RequestTimeTooSkewed',
+  'SignatureDoesNotMatch',
+]);
+const KMS = new Set(['DecryptionFailure', 'EncryptionFailure', 'InvalidKeyId', 'KMSInvalidStateException']);
+const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+const TLS = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/;
+
+/** Name of the exception in AWS's answer (`ResourceNotFoundException`); undefined when AWS didn't answer. */
+export function exceptionName(error: unknown): string | undefined {
+  return statusOf(error) !== undefined && error instanceof Error ? error.name : undefined;
+}
+
+/**
+ * What went wrong, in the family. AWS's own text goes no further: it may quote what it was given. Exceptions that mean
+ * something to one store only (not found, conflict) are that store's to read first.
+ */
+export function awsError(error: unknown, asked: Asked): RotorError {
+  if (error instanceof RotorError) return error;
+  const status = statusOf(error);
+  return status === undefined ? withoutAnswer(error, asked) : answered(error as Error, status, asked);
+}
+
+function answered(error: Error, status: number, asked: Asked): RotorError {
+  const { action, object } = asked;
+  const request = requestId(error);
+  const said = `${object}: AWS answered ${error.name} to ${action}${request ? ` (request ${request})` : ''}`;
+  if (THROTTLED.has(error.name) || status === 429) {
+    const retryAfterMs = retryAfter(error);
+    return new RotorError('store.throttled', {
+      what: said,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    });
+  }
+  if (DENIED.has(error.name)) return denied(error, said, asked);
+  if (NOT_KNOWN.has(error.name)) return new RotorError('store.refused', { what: said });
+  if (PASSING.has(error.name)) {
+    return new RotorError('store.refused', {
+      what: said,
+      hint: "Check the clock of this machine, and that the workers' credentials are renewed.",
+      kind: 'retryable',
+    });
+  }
+  if (KMS.has(error.name)) {
+    return new RotorError('store.unavailable', {
+      what: said,
+      hint: 'Check that the KMS key is enabled and that its policy lets the workers use it.',
+    });
+  }
+  if (status >= 500) {
+    return new RotorError('store.unavailable', {
+      what: said,
+      kind: 'ambiguous',
+      hint: 'Nothing to do: Rotor probes.',
+    });
+  }
+  return new RotorError('store.unavailable', {
+    what: said,
+    kind: 'terminal',
+    hint: 'Look the request up in CloudTrail.',
+  });
+}
+
+/** AWS names action and resource in its text; both are taken from there, since KMS and STS answer for others too. */
+function denied(error: Error, said: string, { action, object }: Asked): RotorError {
+  const named = /not authorized to perform: ([\w-]+:\w+)(?: on resource: (arn:[^\s"']+))?/.exec(
+    error.message,
+  );
+  const viaKms = /access to kms is not allowed/i.test(error.message);
+  const missing = viaKms ? 'kms:Decrypt and kms:GenerateDataKey' : (named?.[1] ?? action);
+  const resource = viaKms ? 'the KMS key of the secret' : (named?.[2] ?? object);
+  const explicit = /explicit deny/.test(error.message);
+  return new RotorError('store.permission-denied', {
+    what: `${said}: the workers lack ${missing} on ${resource}`,
+    hint: explicit
+      ? `Some policy denies ${missing} explicitly; docs/stores.md has the policy that Rotor needs.`
+      : `Allow ${missing} on ${resource}; docs/stores.md has the whole policy.`,
+  });
+}
+
+function withoutAnswer(error: unknown, { action, object }: Asked): RotorError {
+  const name = error instanceof Error ? error.name : typeof error;
+  const code = foreignCode(error) ?? name;
+  const doing = `${object}: ${action}`;
+  if (name === 'CredentialsProviderError') {
+    return new RotorError('store.refused', {
+      what: `${doing}: the workers have no credentials of AWS`,
+      hint: 'Give the workers a role (IRSA, Pod Identity), a profile, or credentials in their environment.',
+      // The service that hands them out may be away for a moment.
+      kind: 'retryable',
+    });
+  }
+  if (error instanceof Error && /region is missing/i.test(error.message)) {
+    return new RotorError('config.invalid', {
+      what: `${doing}: no region is known`,
+      hint: 'Set `region` in the Store, or AWS_REGION for the workers.',
+    });
+  }
+  if (name === 'AbortError') return new RotorError('call.timeout', { what: `${doing}: no answer in time` });
+  if (NEVER_SENT.has(code))
+    return new RotorError('store.unavailable', { what: `${doing}: no connection (${code})` });
+  if (TLS.test(code)) {
+    return new RotorError('store.unavailable', {
+      what: `${doing}: TLS failed (${code})`,
+      hint: 'Check the certificate of the endpoint; NODE_EXTRA_CA_CERTS names further authorities.',
+      kind: 'terminal',
+    });
+  }
+  return new RotorError('store.unavailable', {
+    what: `${doing}: the connection broke before the answer came (${code})`,
+    hint: 'Nothing to do: Rotor probes what happened.',
+    kind: 'ambiguous',
+    cause: error,
+  });
+}
+
+interface Answered {
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
+}
+
+function statusOf(error: unknown): number | undefined {
+  return (error as Answered | undefined)?.$metadata?.httpStatusCode;
+}
+
+function requestId(error: unknown): string | undefined {
+  const id = (error as Answered).$metadata?.requestId;
+  return id && /^[\w-]{1,64}$/.test(id) ? id : undefined;
+}
+
+function retryAfter(error: unknown): number | undefined {
+  const seconds = Number((error as Answered).$response?.headers?.['retry-after']);
+  return Number.isFinite(seconds) && seconds > 0 ? seconds * 1_000 : undefined;
+}
