@@ -86,6 +86,7 @@ export const ERROR_CODES = {
   'store.refused': ['terminal', 'Check the credentials with which the workers log in to the store.'],
   'store.permission-denied': ['terminal', 'Grant the identity of the workers what the message names.'],
   'store.too-large': ['terminal', 'Shorten the document, or use a store that takes longer ones.'],
+  'store.unsupported': ['terminal', "Use a setup that the store's page in docs/ names as supported."],
   'store.fenced': ['terminal', 'Nothing to do: a later worker has written already.'],
   'store.sealed': [
     'terminal',

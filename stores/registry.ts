@@ -2,6 +2,7 @@ import type { Keyring } from '../core/seal-keyring.ts';
 import { awsSecretsManagerStore } from './aws-secrets-manager/store.ts';
 import { localStore } from './local/store.ts';
 import type { Store } from './store.ts';
+import { vaultStore } from './vault/store.ts';
 
 export interface StoreDependencies {
   /** Seals what a store keeps on disks of our own. */
@@ -10,5 +11,5 @@ export interface StoreDependencies {
 
 /** Every store there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
 export function stores({ keyring }: StoreDependencies): readonly Store[] {
-  return [localStore(keyring), awsSecretsManagerStore()];
+  return [localStore(keyring), awsSecretsManagerStore(), vaultStore];
 }

@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import { RotorError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret.ts';
-import type { Versions } from './stages.ts';
+import type { Staged } from '../stages.ts';
+
+/** `file` holds the sealed document. */
+export interface IndexedVersion extends Staged {
+  readonly file: string;
+}
+
+export type Versions = readonly IndexedVersion[];
 
 /** What an index file says about one store path. Holds no secret. */
 export interface Index {

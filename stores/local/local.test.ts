@@ -11,10 +11,11 @@ import { cryptoRandom } from '../../core/random.ts';
 import { Deadline } from '../../core/retry.ts';
 import { Keyring, newKey } from '../../core/seal-keyring.ts';
 import { SecretValue } from '../../core/secret.ts';
+import { discarded, promoted, pruned, withPending } from '../stages.ts';
 import { commit, readNewest } from './index-files.ts';
+import type { Versions } from './index-format.ts';
 import { folderOf } from './names.ts';
 import { rewrapLocalStore } from './rewrap.ts';
-import { discarded, promoted, pruned, type Versions, withPending } from './stages.ts';
 import { localStore } from './store.ts';
 
 const call = (): Call => ({

@@ -6,21 +6,13 @@ import { foreignCode, RotorError } from '../../core/errors.ts';
 import { open, seal } from '../../core/seal.ts';
 import type { Keyring } from '../../core/seal-keyring.ts';
 import type { SecretValue } from '../../core/secret.ts';
+import { discarded, promoted, pruned, withPending, withStage } from '../stages.ts';
 import type { Stage, StoredVersion, StoreSession } from '../store.ts';
 import { onDisk } from './disk-errors.ts';
 import { cleanUp, commit, makeFolder, readNewest } from './index-files.ts';
-import type { Index } from './index-format.ts';
+import type { Index, IndexedVersion, Versions } from './index-format.ts';
 import { assertVersionId, folderOf } from './names.ts';
 import type { LocalSpec } from './spec.ts';
-import {
-  discarded,
-  type IndexedVersion,
-  promoted,
-  pruned,
-  type Versions,
-  withPending,
-  withStage,
-} from './stages.ts';
 
 /**
  * A store in a folder: sealed documents, one file each, and an index of stages that is replaced as a whole.

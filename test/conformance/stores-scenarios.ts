@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Keyring } from '../../core/seal-keyring.ts';
 import type { StoreSession } from '../../stores/store.ts';
 import { awsEnvironment, findMoto, type Moto, startMoto } from '../setup/moto.ts';
+import { noVault, stopTestVault, testVault } from '../setup/vault.ts';
 
 /** What the kit needs of a store: sessions on one fresh, empty home, and where to look for plaintext. */
 export interface StoreHome {
@@ -64,6 +65,20 @@ export const storeScenarios: Readonly<Record<string, StoreScenario>> = {
       return { open: () => store.open(spec) };
     },
     stop: stopMoto,
+  },
+  vault: {
+    server: 'real: Vault',
+    skipped: noVault ? ` (${noVault})` : '',
+    home: async () => {
+      const { vaultStore } = await import('../../stores/vault/store.ts');
+      const vault = await testVault();
+      const file = join(await mkdtemp(join(tmpdir(), 'rotor-vault-')), 'token');
+      await writeFile(file, vault.token, { mode: 0o600 });
+      const auth = { token: { file } };
+      const spec = vaultStore.spec.parse({ address: vault.address, mount: await vault.mount(), auth });
+      return { open: () => vaultStore.open(spec) };
+    },
+    stop: async () => stopTestVault(),
   },
 };
 

@@ -1,18 +1,16 @@
-import { RotorError } from '../../core/errors.ts';
-import type { Stage } from '../store.ts';
+import { RotorError } from '../core/errors.ts';
+import type { Stage } from './store.ts';
 
-/** One version in the index, oldest first there. `file` holds the sealed document. */
-export interface IndexedVersion {
+/** One version in an index that a store keeps, oldest first there. */
+export interface Staged {
   readonly versionId: string;
-  readonly file: string;
+  /** ISO 8601. */
   readonly createdAt: string;
   readonly stages: readonly Stage[];
 }
 
-export type Versions = readonly IndexedVersion[];
-
 /** Adds `version` (its own stages don't matter) as the pending one. A known version keeps a stage it has. */
-export function withPending(versions: Versions, version: IndexedVersion): Versions {
+export function withPending<V extends Staged>(versions: readonly V[], version: V): readonly V[] {
   const known = versions.find(({ versionId }) => versionId === version.versionId);
   // A late repeat after promotion changes nothing: the stage only ever moves forward from here.
   if (known && known.stages.length > 0) return versions;
@@ -21,12 +19,12 @@ export function withPending(versions: Versions, version: IndexedVersion): Versio
 }
 
 /** @throws RotorError `store.conflict` or `store.not-found`, as StoreSession.promote says */
-export function promoted(
-  versions: Versions,
+export function promoted<V extends Staged>(
+  versions: readonly V[],
   path: string,
   versionId: string,
   expected: string | undefined,
-): Versions {
+): readonly V[] {
   const current = withStage(versions, 'current');
   if (current?.versionId === versionId) return versions;
   if (!versions.some((version) => version.versionId === versionId)) {
@@ -44,7 +42,11 @@ export function promoted(
 }
 
 /** @throws RotorError `store.conflict` when the version is the current one */
-export function discarded(versions: Versions, path: string, versionId: string): Versions {
+export function discarded<V extends Staged>(
+  versions: readonly V[],
+  path: string,
+  versionId: string,
+): readonly V[] {
   if (withStage(versions, 'current')?.versionId === versionId) {
     throw new RotorError('store.conflict', {
       what: `store path ${path}: version ${versionId} is current and can't be discarded`,
@@ -54,17 +56,17 @@ export function discarded(versions: Versions, path: string, versionId: string): 
 }
 
 /** Drops the oldest versions without a stage, so that at most `keep` of them remain. */
-export function pruned(versions: Versions, keep: number): Versions {
+export function pruned<V extends Staged>(versions: readonly V[], keep: number): readonly V[] {
   const loose = versions.filter(({ stages }) => stages.length === 0);
   const drop = new Set(loose.slice(0, Math.max(0, loose.length - keep)));
   return versions.filter((version) => !drop.has(version));
 }
 
-export function withStage(versions: Versions, stage: Stage): IndexedVersion | undefined {
+export function withStage<V extends Staged>(versions: readonly V[], stage: Stage): V | undefined {
   return versions.find(({ stages }) => stages.includes(stage));
 }
 
-function without(versions: Versions, stage: Stage): Versions {
+export function without<V extends Staged>(versions: readonly V[], stage: Stage): readonly V[] {
   return versions.map((version) =>
     version.stages.includes(stage)
       ? { ...version, stages: version.stages.filter((other) => other !== stage) }

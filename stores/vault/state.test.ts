@@ -1,0 +1,105 @@
+import { expect, test } from 'vitest';
+import { SecretValue } from '../../core/secret.ts';
+import { currentOf, decodeState, effective, encodeState, marked, type Seen, type State } from './state.ts';
+
+const AT = new Date('2026-01-02T03:04:05.678Z');
+const seen = (changes: Partial<Seen> = {}): Seen => ({
+  number: 4,
+  createdAt: AT,
+  gone: false,
+  same: false,
+  ...changes,
+});
+const version = (versionId: string, stages: State['versions'][number]['stages'] = []) => ({
+  versionId,
+  createdAt: '2026-01-01T00:00:00.000Z',
+  stages,
+  numbers: [],
+});
+const state = (live?: State['live']): State => ({
+  fence: 1n,
+  versions: [version('a', ['previous']), version('b', ['current'])],
+  live,
+});
+
+test.each([
+  ['nothing anywhere', undefined, seen({ number: 0, gone: true }), 'none'],
+  ['a path that Rotor never wrote', undefined, seen(), 'foreign'],
+  ['a path that was deleted', { versionId: 'b', number: 4, published: true }, seen({ gone: true }), 'none'],
+  [
+    'what Rotor published',
+    { versionId: 'b', number: 4, published: true },
+    seen(),
+    { versionId: 'b', published: true },
+  ],
+  [
+    'a decision that nobody carried out',
+    { versionId: 'b', number: 5, published: false },
+    seen(),
+    { versionId: 'b', published: false },
+  ],
+  [
+    'one on a path without a secret',
+    { versionId: 'b', number: 1, published: false },
+    seen({ number: 0, gone: true }),
+    { versionId: 'b', published: false },
+  ],
+  [
+    'one that was carried out, unconfirmed',
+    { versionId: 'b', number: 4, published: false },
+    seen({ same: true }),
+    { versionId: 'b', published: false },
+  ],
+  [
+    'one that somebody else was faster than',
+    { versionId: 'b', number: 4, published: false },
+    seen(),
+    'foreign',
+  ],
+  ['a change by hand afterwards', { versionId: 'b', number: 3, published: true }, seen(), 'foreign'],
+  [
+    'a path that was deleted and made anew',
+    { versionId: 'b', number: 9, published: true },
+    seen(),
+    'foreign',
+  ],
+])('%s', (_, live, look, expected) => {
+  const current = currentOf(state(live), look, 'shop/app');
+  if (typeof expected === 'string') expect(current.is).toBe(expected);
+  else expect(current).toEqual({ is: 'ours', ...expected });
+});
+
+test('a version of somebody else has the same id at every look, and another one elsewhere', () => {
+  const id = (path: string, look: Seen) => {
+    const current = currentOf(state(), look, path);
+    return current.is === 'foreign' ? current.versionId : undefined;
+  };
+  expect(id('shop/app', seen())).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-9[0-9a-f]{3}-[0-9a-f]{12}$/);
+  expect(id('shop/app', seen())).toBe(id('shop/app', seen({ same: true })));
+  expect(id('shop/app', seen())).not.toBe(id('shop/app', seen({ number: 5 })));
+  expect(id('shop/app', seen())).not.toBe(id('shop', seen()));
+});
+
+test('beside a version of somebody else ours is the previous one', () => {
+  const known = state({ versionId: 'b', number: 3, published: true });
+  const stages = effective(known, currentOf(known, seen(), 'x'), seen()).map((each) => each.stages.join());
+  expect(stages).toEqual(['', 'previous', 'current']);
+});
+
+test('what falls out of the record is marked first, and no version with a stage ever is', () => {
+  const before = [version('a'), version('b'), version('c', ['previous']), version('d', ['current'])];
+  const after = marked(before, [...before, version('e', ['pending'])], 1);
+  expect(after.map(({ versionId, dropped }) => `${versionId}${dropped ? ' dropped' : ''}`)).toEqual([
+    'a dropped',
+    'b',
+    'c',
+    'd',
+    'e',
+  ]);
+});
+
+test('a record is read back as it was written, and nothing else is', () => {
+  const known = state({ versionId: 'b', number: 3, published: true });
+  expect(decodeState(encodeState(known), 'x')).toEqual(known);
+  expect(() => decodeState(SecretValue.of('{"format":"rotor.store.vault/2"}'), 'x')).toThrow('at x');
+});

@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { RotorError } from '../../core/errors.ts';
+import { SecretValue } from '../../core/secret.ts';
+import { pruned, type Staged, withStage } from '../stages.ts';
+
+/** What Rotor keeps about one path, beside it in Vault. Holds no secret. */
+export interface State {
+  /** Highest fencing token that wrote here. */
+  readonly fence: bigint;
+  /** Oldest first. */
+  readonly versions: readonly VaultVersion[];
+  /** What consumers read, as far as Rotor knows. */
+  readonly live?: Live | undefined;
+}
+
+export interface VaultVersion extends Staged {
+  /** Numbers of Vault's versions at the path itself that carried it. */
+  readonly numbers: readonly number[];
+  /** On its way out: nobody sees it, and the next writer removes what is left. */
+  readonly dropped?: boolean | undefined;
+}
+
+export interface Live {
+  readonly versionId: string;
+  /** The number at which Rotor wrote it, or is about to. */
+  readonly number: number;
+  /** Seen there. Until then consumers may still read the one before. */
+  readonly published: boolean;
+}
+
+/** The newest version at the path itself. `same`: it holds the document of `State.live`. */
+export interface Seen {
+  readonly number: number;
+  readonly createdAt: Date;
+  readonly gone: boolean;
+  readonly same: boolean;
+}
+
+export type Current =
+  | { readonly is: 'none' }
+  | { readonly is: 'ours'; readonly versionId: string; readonly published: boolean }
+  | { readonly is: 'foreign'; readonly versionId: string };
+
+const stateSchema = z.object({
+  format: z.literal('rotor.store.vault/1'),
+  fence: z.string().regex(/^\d+$/),
+  versions: z.array(
+    z.object({
+      versionId: z.string(),
+      createdAt: z.string(),
+      stages: z.array(z.enum(['pending', 'current', 'previous'])),
+      numbers: z.array(z.int()),
+      dropped: z.boolean().optional(),
+    }),
+  ),
+  live: z.object({ versionId: z.string(), number: z.int(), published: z.boolean() }).optional(),
+});
+
+export const EMPTY: State = { fence: 0n, versions: [] };
+
+export function encodeState({ fence, versions, live }: State): SecretValue {
+  return SecretValue.of(
+    JSON.stringify({ format: 'rotor.store.vault/1', fence: String(fence), versions, live }),
+  );
+}
+
+/** @throws RotorError `store.conflict` when somebody else wrote there */
+export function decodeState(data: SecretValue, path: string): State {
+  const parsed = stateSchema.safeParse(JSON.parse(data.reveal()));
+  if (parsed.success) {
+    const { fence, versions, live } = parsed.data;
+    return { fence: BigInt(fence), versions, live };
+  }
+  throw new RotorError('store.conflict', {
+    what: `Vault: what is at ${path} was not written by this version of Rotor`,
+    hint: 'Leave `versionsPath` of the Store to Rotor alone, or name another one.',
+  });
+}
+
+/**
+ * Which version is current. A decision to publish counts from the moment that it is on record, since whoever
+ * comes next carries it out; what somebody else wrote at the path is a version of its own.
+ */
+export function currentOf({ live }: State, seen: Seen, path: string): Current {
+  const waiting = live !== undefined && !live.published && seen.number === live.number - 1;
+  if (live && waiting) return { is: 'ours', versionId: live.versionId, published: false };
+  if (seen.number === 0 || seen.gone) return { is: 'none' };
+  if (live && seen.number === live.number && (live.published || seen.same)) {
+    return { is: 'ours', versionId: live.versionId, published: live.published };
+  }
+  return { is: 'foreign', versionId: foreignId(path, seen.number, seen.createdAt) };
+}
+
+/** The versions with their stages as they are, given what consumers read. */
+export function effective(state: State, current: Current, seen: Seen): readonly VaultVersion[] {
+  const versions = state.versions.filter(({ dropped }) => !dropped);
+  if (current.is === 'ours') return versions;
+  const held = withStage(versions, 'current');
+  const rest = versions.map((version): VaultVersion => {
+    if (version === held) return { ...version, stages: ['previous' as const] };
+    const stages = version.stages.filter((stage) => held === undefined || stage !== 'previous');
+    return { ...version, stages };
+  });
+  if (current.is === 'none') return rest;
+  const foreign: VaultVersion = {
+    versionId: current.versionId,
+    createdAt: seen.createdAt.toISOString(),
+    stages: ['current'],
+    numbers: [seen.number],
+  };
+  const others = rest.filter(({ versionId }) => versionId !== foreign.versionId);
+  const later = others.findIndex(({ createdAt }) => createdAt > foreign.createdAt);
+  return later < 0 ? [...others, foreign] : others.toSpliced(later, 0, foreign);
+}
+
+/** Marks those that are kept no longer; they leave the record when their documents are gone. */
+export function marked(
+  before: readonly VaultVersion[],
+  after: readonly VaultVersion[],
+  keep: number,
+): VaultVersion[] {
+  const kept = pruned(
+    after.filter(({ dropped }) => !dropped),
+    keep,
+  );
+  const ids = new Set(kept.map(({ versionId }) => versionId));
+  const out = before.filter(({ versionId }) => !ids.has(versionId));
+  const late = after.filter(
+    (version) => !ids.has(version.versionId) && !out.some(({ versionId }) => versionId === version.versionId),
+  );
+  return [
+    ...[...out, ...late].map((version): VaultVersion => ({ ...version, stages: [], dropped: true })),
+    ...kept,
+  ];
+}
+
+/** The same id for the same version of Vault's, in the form of a UUID (RFC 9562, version 8). */
+function foreignId(path: string, number: number, createdAt: Date): string {
+  const hash = createHash('sha256').update(`rotor.store.vault\n${path}\n${number}\n${createdAt.getTime()}`);
+  const hex = hash.digest('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-9${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
