@@ -175,19 +175,34 @@ export async function setTargetRotation(
   );
 }
 
+/** What was measured of a credential whose incident ends. */
+export interface EndedTarget {
+  readonly mode: Mode;
+  /** Seconds from the commit of the report until the provider refused the leaked version; null: not since the report. */
+  readonly revokedAfter: number | null;
+}
+
+/** @returns undefined when somebody else has ended it */
 export async function endTarget(
   ledger: Ledger,
   incidentId: string,
   policyUid: string,
   result: 'proven' | 'failed' | 'noted',
-): Promise<void> {
-  await ledger.query(
-    `UPDATE rotor.incident_targets SET ended_at = clock_timestamp(), result = $3
-      WHERE incident_id = $1 AND policy_uid = $2 AND ended_at IS NULL`,
+): Promise<EndedTarget | undefined> {
+  const [ended] = await ledger.query<EndedTarget & Record<string, unknown>>(
+    `UPDATE rotor.incident_targets t SET ended_at = clock_timestamp(), result = $3
+       FROM rotor.incidents i
+      WHERE t.incident_id = $1 AND t.policy_uid = $2 AND t.ended_at IS NULL AND i.id = t.incident_id
+     RETURNING t.mode, (
+       SELECT extract(epoch FROM least(v.contained_at, v.revoked_at) - i.opened_at)::float8
+         FROM rotor.credential_versions v
+        WHERE v.id = coalesce(t.version_id, (SELECT r.old_version FROM rotor.rotations r WHERE r.id = t.rotation_id))
+          AND least(v.contained_at, v.revoked_at) >= i.opened_at) AS "revokedAfter"`,
     [incidentId, policyUid, result],
     'end-target',
   );
   await endIncident(ledger, incidentId);
+  return ended;
 }
 
 export interface OpenTarget {
