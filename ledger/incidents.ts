@@ -39,7 +39,8 @@ export interface Incident {
   readonly openedBy: string;
   readonly openedAt: Date;
   readonly endedAt: Date | undefined;
-  readonly state: 'open' | 'ended' | 'no-match';
+  /** `unread`: the source never said what was found. */
+  readonly state: 'open' | 'ended' | 'no-match' | 'unread';
   readonly targets: readonly IncidentTarget[];
   readonly reports: number;
 }
@@ -98,6 +99,21 @@ export async function addReports(
      SELECT $1, $2, $3, report FROM jsonb_array_elements($4::jsonb) AS report`,
     [incidentId, source, deliveryId, JSON.stringify(reports)],
     'add-reports',
+  );
+}
+
+/** Puts what is known of a delivery by now in the place of its report. */
+export async function completeReport(
+  ledger: Ledger,
+  incidentId: string,
+  deliveryId: string,
+  report: KeptReport,
+  severity: string,
+): Promise<void> {
+  await ledger.query(
+    `WITH incident AS (UPDATE rotor.incidents SET severity = $4 WHERE id = $1)
+     UPDATE rotor.incident_reports SET report = $3 WHERE incident_id = $1 AND delivery_id = $2`,
+    [incidentId, deliveryId, JSON.stringify(report), severity],
   );
 }
 
@@ -268,6 +284,7 @@ interface IncidentRow {
   opened_at: Date;
   ended_at: Date | null;
   reports: number;
+  unread: boolean;
   targets: TargetRow[] | null;
 }
 
@@ -285,6 +302,7 @@ interface TargetRow {
 }
 
 const SELECT = `SELECT i.*, (SELECT count(*)::integer FROM rotor.incident_reports r WHERE r.incident_id = i.id) AS reports,
+    EXISTS (SELECT FROM rotor.hook_inquiries q WHERE q.incident_id = i.id AND q.ended_at IS NOT NULL AND q.error IS NOT NULL) AS unread,
     (SELECT json_agg(t ORDER BY t.policy) FROM rotor.incident_targets t WHERE t.incident_id = i.id) AS targets
   FROM rotor.incidents i`;
 
@@ -336,7 +354,7 @@ function fromRow(row: IncidentRow): Incident {
     openedBy: row.opened_by,
     openedAt: row.opened_at,
     endedAt: row.ended_at ?? undefined,
-    state: targets.length === 0 ? 'no-match' : row.ended_at ? 'ended' : 'open',
+    state: !row.ended_at ? 'open' : row.unread ? 'unread' : targets.length === 0 ? 'no-match' : 'ended',
     targets,
     reports: row.reports,
   };
