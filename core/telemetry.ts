@@ -36,6 +36,28 @@ export const driftTotal = lazily(() =>
   }),
 );
 
+/** From milliseconds (the leaked one is disabled at once) to half an hour (consumers first). */
+const INCIDENT_SECONDS = {
+  ...SECONDS,
+  advice: {
+    explicitBucketBoundaries: [
+      0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 900, 1_200, 1_800, 3_600,
+    ],
+  },
+};
+export const timeToContain = lazily(() =>
+  meter().createHistogram('rotor_incident_time_to_contain_seconds', {
+    ...INCIDENT_SECONDS,
+    description: 'From the commit of a report until the leaked version was disabled and refused',
+  }),
+);
+export const timeToRevoke = lazily(() =>
+  meter().createHistogram('rotor_incident_time_to_revoke_seconds', {
+    ...INCIDENT_SECONDS,
+    description: 'From the commit of a report until the leaked version was refused in a real attempt',
+  }),
+);
+
 type Attributes = Readonly<Record<string, string | number | boolean>>;
 
 /**

@@ -1,4 +1,5 @@
 import type { Ledger } from './database.ts';
+import type { Mode } from './incidents.ts';
 
 /** A leaked version that the provider must refuse before anything else. */
 export interface Containment<Spec = unknown> {
@@ -45,25 +46,30 @@ export async function claimContainments<Spec>(
 /**
  * Records that the provider refuses the leaked version: for the incident, for the version, and for the rotation, which
  * needn't wait for anybody any more.
+ * @returns seconds since the report was committed; undefined when it was recorded before
  */
 export async function recordContained(
   ledger: Ledger,
   { incidentId, policyUid, versionId, rotationId }: Containment,
   actor: string,
-): Promise<void> {
-  await ledger.query(
+): Promise<{ readonly mode: Mode; readonly seconds: number } | undefined> {
+  const [recorded] = await ledger.query<{ mode: Mode; seconds: number }>(
     `WITH target AS (
        UPDATE rotor.incident_targets SET contained_at = clock_timestamp(), lease_until = NULL
-        WHERE incident_id = $1 AND policy_uid = $2 AND contained_at IS NULL RETURNING incident_id),
+        WHERE incident_id = $1 AND policy_uid = $2 AND contained_at IS NULL RETURNING incident_id, mode, contained_at),
      version AS (
        UPDATE rotor.credential_versions SET contained_at = coalesce(contained_at, clock_timestamp()) WHERE id = $3),
      woken AS (
-       UPDATE rotor.rotations SET wake_at = NULL WHERE id = $4 AND state = 'waiting')
-     INSERT INTO rotor.audit (actor, action, subject, detail)
-     SELECT $5, 'credential.contained', 'credential/' || $3, jsonb_build_object('incident', incident_id) FROM target`,
+       UPDATE rotor.rotations SET wake_at = NULL WHERE id = $4 AND state = 'waiting'),
+     audited AS (
+       INSERT INTO rotor.audit (actor, action, subject, detail)
+       SELECT $5, 'credential.contained', 'credential/' || $3, jsonb_build_object('incident', incident_id) FROM target)
+     SELECT t.mode, extract(epoch FROM t.contained_at - i.opened_at)::float8 AS seconds
+       FROM target t JOIN rotor.incidents i ON i.id = t.incident_id`,
     [incidentId, policyUid, versionId, rotationId, actor],
     'record-contained',
   );
+  return recorded;
 }
 
 /** Lets a containment that failed go, so that it is tried again at once. */

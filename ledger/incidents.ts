@@ -39,7 +39,8 @@ export interface Incident {
   readonly openedBy: string;
   readonly openedAt: Date;
   readonly endedAt: Date | undefined;
-  readonly state: 'open' | 'ended' | 'no-match';
+  /** `unread`: the source never said what was found. */
+  readonly state: 'open' | 'ended' | 'no-match' | 'unread';
   readonly targets: readonly IncidentTarget[];
   readonly reports: number;
 }
@@ -98,6 +99,21 @@ export async function addReports(
      SELECT $1, $2, $3, report FROM jsonb_array_elements($4::jsonb) AS report`,
     [incidentId, source, deliveryId, JSON.stringify(reports)],
     'add-reports',
+  );
+}
+
+/** Puts what is known of a delivery by now in the place of its report. */
+export async function completeReport(
+  ledger: Ledger,
+  incidentId: string,
+  deliveryId: string,
+  report: KeptReport,
+  severity: string,
+): Promise<void> {
+  await ledger.query(
+    `WITH incident AS (UPDATE rotor.incidents SET severity = $4 WHERE id = $1)
+     UPDATE rotor.incident_reports SET report = $3 WHERE incident_id = $1 AND delivery_id = $2`,
+    [incidentId, deliveryId, JSON.stringify(report), severity],
   );
 }
 
@@ -175,19 +191,34 @@ export async function setTargetRotation(
   );
 }
 
+/** What was measured of a credential whose incident ends. */
+export interface EndedTarget {
+  readonly mode: Mode;
+  /** Seconds from the commit of the report until the provider refused the leaked version; null: not since the report. */
+  readonly revokedAfter: number | null;
+}
+
+/** @returns undefined when somebody else has ended it */
 export async function endTarget(
   ledger: Ledger,
   incidentId: string,
   policyUid: string,
   result: 'proven' | 'failed' | 'noted',
-): Promise<void> {
-  await ledger.query(
-    `UPDATE rotor.incident_targets SET ended_at = clock_timestamp(), result = $3
-      WHERE incident_id = $1 AND policy_uid = $2 AND ended_at IS NULL`,
+): Promise<EndedTarget | undefined> {
+  const [ended] = await ledger.query<EndedTarget & Record<string, unknown>>(
+    `UPDATE rotor.incident_targets t SET ended_at = clock_timestamp(), result = $3
+       FROM rotor.incidents i
+      WHERE t.incident_id = $1 AND t.policy_uid = $2 AND t.ended_at IS NULL AND i.id = t.incident_id
+     RETURNING t.mode, (
+       SELECT extract(epoch FROM least(v.contained_at, v.revoked_at) - i.opened_at)::float8
+         FROM rotor.credential_versions v
+        WHERE v.id = coalesce(t.version_id, (SELECT r.old_version FROM rotor.rotations r WHERE r.id = t.rotation_id))
+          AND least(v.contained_at, v.revoked_at) >= i.opened_at) AS "revokedAfter"`,
     [incidentId, policyUid, result],
     'end-target',
   );
   await endIncident(ledger, incidentId);
+  return ended;
 }
 
 export interface OpenTarget {
@@ -253,6 +284,7 @@ interface IncidentRow {
   opened_at: Date;
   ended_at: Date | null;
   reports: number;
+  unread: boolean;
   targets: TargetRow[] | null;
 }
 
@@ -270,6 +302,7 @@ interface TargetRow {
 }
 
 const SELECT = `SELECT i.*, (SELECT count(*)::integer FROM rotor.incident_reports r WHERE r.incident_id = i.id) AS reports,
+    EXISTS (SELECT FROM rotor.hook_inquiries q WHERE q.incident_id = i.id AND q.ended_at IS NOT NULL AND q.error IS NOT NULL) AS unread,
     (SELECT json_agg(t ORDER BY t.policy) FROM rotor.incident_targets t WHERE t.incident_id = i.id) AS targets
   FROM rotor.incidents i`;
 
@@ -321,7 +354,7 @@ function fromRow(row: IncidentRow): Incident {
     openedBy: row.opened_by,
     openedAt: row.opened_at,
     endedAt: row.ended_at ?? undefined,
-    state: targets.length === 0 ? 'no-match' : row.ended_at ? 'ended' : 'open',
+    state: !row.ended_at ? 'open' : row.unread ? 'unread' : targets.length === 0 ? 'no-match' : 'ended',
     targets,
     reports: row.reports,
   };

@@ -41,6 +41,8 @@ export interface Transition {
   readonly waitReason?: string;
   /** The holder knows that it was cancelled, and waits all the same. */
   readonly cancelSeen?: true;
+  /** The holder knows that an incident hurries it, and waits all the same. */
+  readonly hurrySeen?: true;
   readonly versions?: readonly VersionChange[];
   readonly audit?: readonly AuditEvent[];
 }
@@ -209,16 +211,30 @@ async function change(
 /** What changes in the rotation's own row, and nothing else: what stays as it is costs no index. */
 function patched(
   statement: Statement,
-  { state, direction, oldVersion, newVersion, error, leaseMs, wakeInMs, waitReason, cancelSeen }: Transition,
+  {
+    state,
+    direction,
+    oldVersion,
+    newVersion,
+    error,
+    leaseMs,
+    wakeInMs,
+    waitReason,
+    cancelSeen,
+    hurrySeen,
+  }: Transition,
   last: JournalEntry | undefined,
 ): string[] {
   const after = (ms: number) =>
     `clock_timestamp() + ${statement.value(ms)}::bigint * interval '1 millisecond'`;
+  // What its holder hasn't seen yet, a cancellation or an incident, must not wait for the wake-up time.
+  const news = [...(cancelSeen ? [] : ['cancel_requested']), ...(hurrySeen ? [] : ['hurried'])];
+  const wake = (ms: number) =>
+    news.length === 0 ? after(ms) : `CASE WHEN NOT (${news.join(' OR ')}) THEN ${after(ms)} END`;
   const sets = [
     `lease_until = ${leaseMs === undefined ? 'NULL' : after(leaseMs)}`,
     `wait_reason = ${waitReason === undefined ? 'NULL' : statement.value(waitReason)}`,
-    // A cancellation that its holder hasn't seen yet must not wait for the wake-up time.
-    `wake_at = ${wakeInMs === undefined ? 'NULL' : `CASE WHEN ${cancelSeen ? 'true' : 'NOT cancel_requested'} THEN ${after(wakeInMs)} END`}`,
+    `wake_at = ${wakeInMs === undefined ? 'NULL' : wake(wakeInMs)}`,
   ];
   if (state !== undefined) sets.push(`state = ${statement.value(state)}`);
   if (state === 'done' || state === 'rolled-back') sets.push('holds = NULL');

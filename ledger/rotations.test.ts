@@ -6,6 +6,7 @@ import {
   claimRotation,
   createRotation,
   getRotation,
+  hurryRotation,
   renewLease,
   requestCancel,
   resumeRotation,
@@ -119,6 +120,24 @@ test('a cancellation that crosses the step to a long wait is not slept through',
   const again = await claimRotation(ledger, id, 'w', LEASE);
   expect(again).toMatchObject({ cancelRequested: true });
   await recordTransition(ledger, { ...wait, epoch: again?.epoch ?? 0n, cancelSeen: true });
+  expect(await claimRotation(ledger, id, 'w', LEASE)).toBeUndefined();
+});
+
+test('an incident ends a wait, and one that crosses the step to a long wait is not slept through', async () => {
+  const { ledger } = test_;
+  const { id } = await queuedRotation(ledger);
+  const claim = async () =>
+    (await claimRotation(ledger, id, 'w', LEASE)) ?? { epoch: 0n, hurried: undefined };
+  const wait = { rotationId: id, seq: 0, entries: [], state: 'waiting', wakeInMs: 600_000 } as const;
+  await recordTransition(ledger, { ...wait, epoch: (await claim()).epoch });
+  expect(await claimRotation(ledger, id, 'w', LEASE)).toBeUndefined();
+  await hurryRotation(ledger, id);
+  const woken = await claim();
+  expect(woken).toMatchObject({ hurried: true });
+  await recordTransition(ledger, { ...wait, epoch: woken.epoch });
+  const unseen = await claim();
+  expect(unseen).toMatchObject({ hurried: true });
+  await recordTransition(ledger, { ...wait, epoch: unseen.epoch, hurrySeen: true });
   expect(await claimRotation(ledger, id, 'w', LEASE)).toBeUndefined();
 });
 

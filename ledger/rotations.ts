@@ -70,6 +70,7 @@ interface RotationRow {
   wake_at: Date | null;
   wait_reason: string | null;
   cancel_requested: boolean;
+  hurried: boolean;
   recovered: boolean;
   old_version: string | null;
   new_version: string | null;
@@ -130,6 +131,8 @@ export interface Claimed<Spec>
     | 'trace'
     | 'createdAt'
   > {
+  /** An incident waits for its end. */
+  readonly hurried: boolean;
   /** Whether it was claimed before, so that its journal may have rows. */
   readonly journaled: boolean;
 }
@@ -138,7 +141,7 @@ type ClaimedRow = RotationRow & { journaled: boolean };
 
 const CLAIMABLE = `state IN ('queued', 'running', 'waiting')
   AND (lease_until IS NULL OR lease_until <= clock_timestamp()) AND (wake_at IS NULL OR wake_at <= clock_timestamp())`;
-const ABOUT_CLAIMED = `r.policy_uid, r.policy, r.spec, r.epoch, r.cancel_requested, r.old_version, r.new_version, r.error, r.trace,
+const ABOUT_CLAIMED = `r.policy_uid, r.policy, r.spec, r.epoch, r.cancel_requested, r.hurried, r.old_version, r.new_version, r.error, r.trace,
   r.created_at, r.deadline_at < clock_timestamp() AS overdue,
   r.started_at < statement_timestamp() AS journaled`;
 // The claim isn't waited for on disk: should the server crash and forget it, the holder's next write names an epoch that
@@ -173,6 +176,7 @@ export async function claimRotation<Spec>(
       spec: row.spec as Spec,
       epoch: row.epoch,
       cancelRequested: row.cancel_requested,
+      hurried: row.hurried,
       overdue: row.overdue,
       oldVersion: row.old_version ?? undefined,
       newVersion: row.new_version ?? undefined,
@@ -286,6 +290,16 @@ export async function requestCancel(ledger: Ledger, id: string, actor: string): 
     [id, actor],
   );
   return rows.length === 1;
+}
+
+/** Ends the wait of an open rotation that an incident has met; its holder, if any, learns of it before it waits again. */
+export async function hurryRotation(ledger: Ledger, id: string): Promise<void> {
+  await ledger.query(
+    `UPDATE rotor.rotations SET hurried = true, wake_at = NULL
+      WHERE id = $1 AND NOT hurried AND state IN ('queued', 'running', 'waiting')`,
+    [id],
+    'hurry-rotation',
+  );
 }
 
 /**

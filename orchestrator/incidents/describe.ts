@@ -5,6 +5,7 @@ import {
   type IncidentTarget,
   incidentReports,
 } from '../../ledger/incidents.ts';
+import { inquiriesOf } from '../../ledger/inquiries.ts';
 import { readJournal } from '../../ledger/journal.ts';
 import { relatedPolicies } from '../../ledger/matching.ts';
 import { messagesOf } from '../../ledger/messages.ts';
@@ -35,6 +36,8 @@ export type TargetView = Omit<IncidentTarget, 'policyUid'> & {
 export type IncidentView = Omit<Incident, 'targets' | 'reports'> & {
   readonly targets: readonly TargetView[];
   readonly reports: readonly IncidentReport[];
+  /** What the sources were asked for, and how that stands. */
+  readonly inquiries: Awaited<ReturnType<typeof inquiriesOf>>;
   /** What became of the notifications that were tried. */
   readonly messages: Awaited<ReturnType<typeof messagesOf>>;
 };
@@ -44,9 +47,10 @@ export async function describeIncident(orchestrator: Orchestrator, id: string): 
   const incident = await getIncident(orchestrator.ledger, id);
   const reports = await incidentReports(orchestrator.ledger, id);
   const messages = await messagesOf(orchestrator.ledger, id);
+  const inquiries = await inquiriesOf(orchestrator.ledger, id);
   const targets: TargetView[] = [];
   for (const target of incident.targets) targets.push(await viewOf(orchestrator, target, incident.openedAt));
-  return { ...incident, targets, reports, messages };
+  return { ...incident, targets, reports, inquiries, messages };
 }
 
 async function viewOf({ ledger }: Orchestrator, target: IncidentTarget, reported: Date): Promise<TargetView> {

@@ -14,7 +14,7 @@ export function evidencePage({ incident, rotations, trail, chain, madeAt }: Evid
   const page = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Incident ${id}</title><style>${STYLE}</style></head><body>
 <h1>Incident <code>${id}</code></h1>
-<p>${state === 'no-match' ? 'No credential of ours was in it' : state}, severity ${severity}; opened by ${openedBy} at ${time(openedAt)}${endedAt ? `, ended at ${time(endedAt)}` : ''}.</p>
+<p>${STATES[state] ?? state}, severity ${severity}; opened by ${openedBy} at ${time(openedAt)}${endedAt ? `, ended at ${time(endedAt)}` : ''}.</p>
 <h2>What was reported</h2>
 <table><tr><th>when</th><th>by</th><th>what</th><th>severity</th><th>found</th></tr>
 ${reports.map(
@@ -63,6 +63,11 @@ ${moments.map(({ what, at }) => html`<tr><td>${what}</td><td>${time(at)}</td><td
 ${proof ? html`<p class="${proof.newAccepted ? 'good' : 'bad'}">Tried for real at ${proof.at}: the old credential was ${proof.oldRefused ? 'refused' : 'not there'}, the new one ${proof.newAccepted ? 'accepted' : 'refused'}.</p>` : ''}
 ${related.length > 0 ? html`<p>Shares consumers, store path or account with: ${related.join(', ')}.</p>` : ''}`;
 }
+
+const STATES: Readonly<Record<string, string>> = {
+  'no-match': 'No credential of ours was in it',
+  unread: 'Its source never said what was found',
+};
 
 const WORDS: Readonly<Record<string, string>> = {
   reported: 'reported',

@@ -1,3 +1,4 @@
+import { timeToRevoke } from '../../core/telemetry.ts';
 import { appendAudit } from '../../ledger/audit.ts';
 import { endTarget, type OpenTarget, openTargets } from '../../ledger/incidents.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
@@ -49,7 +50,9 @@ export async function followIncidents(orchestrator: Orchestrator): Promise<void>
         return answerTarget(orchestrator, ledger, target.policyUid, target.policy, by);
       }
       const result = RESULTS[next];
-      await endTarget(ledger, target.incidentId, target.policyUid, result);
+      const ended = await endTarget(ledger, target.incidentId, target.policyUid, result);
+      if (ended && ended.revokedAfter !== null && result === 'proven')
+        timeToRevoke().record(ended.revokedAfter, { mode: ended.mode });
       await appendAudit(ledger, {
         actor: 'incidents',
         action: `incident.target-${result}`,

@@ -5,6 +5,7 @@ import { Deadline } from '../../core/retry.ts';
 import { appendAudit } from '../../ledger/audit.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import type { ConfiguredSource } from './hooks-file.ts';
+import { type Inquirer, openInquirer } from './inquire.ts';
 import { assertBearer } from './proof.ts';
 import type { HookRequest, Surroundings } from './source.ts';
 import { hookSurroundings } from './surroundings.ts';
@@ -25,11 +26,14 @@ const STRANGERS_PER_MINUTE = 60;
 
 export interface Hooks {
   receive(name: string, address: string, request: HookRequest): Promise<HookAnswer>;
+  /** Asks sources for what their reports came without, those that are due; called once in a while. */
+  inquire(): Promise<void>;
 }
 
 /** The door for reports: who sends, whether it is proven, what it says; committed before it is answered. */
 export function openHooks(orchestrator: Orchestrator, sources: ReadonlyMap<string, ConfiguredSource>): Hooks {
   const around = hookSurroundings(orchestrator.clock);
+  const inquirer = openInquirer(orchestrator, sources);
   const recorded = new RateLimiterMemory({ points: RECORDED_PER_MINUTE, duration: 60 });
   const strangers = new RateLimiterMemory({ points: STRANGERS_PER_MINUTE, duration: 60 });
   const perSource = new Map(
@@ -40,6 +44,7 @@ export function openHooks(orchestrator: Orchestrator, sources: ReadonlyMap<strin
   );
 
   return {
+    inquire: inquirer.all,
     receive: async (name, address, request) => {
       try {
         await take(strangers, address, 0);
@@ -48,7 +53,7 @@ export function openHooks(orchestrator: Orchestrator, sources: ReadonlyMap<strin
         if (!configured) throw new RotorError('hook.unauthenticated', { what: 'there is no such source' });
         const limiter = perSource.get(name);
         if (limiter) await take(limiter, name, 1);
-        return await act(orchestrator, configured, request);
+        return await act(orchestrator, configured, request, inquirer);
       } catch (thrown) {
         const error = asRotorError(thrown, `hook ${name}`);
         const answer = refusal(error);
@@ -74,6 +79,7 @@ async function act(
   orchestrator: Orchestrator,
   { name, source, settings }: ConfiguredSource,
   request: HookRequest,
+  inquirer: Inquirer,
 ): Promise<HookAnswer> {
   const message = source.read(request, settings);
   switch (message.kind) {
@@ -91,8 +97,11 @@ async function act(
       orchestrator.log.info({ source: name, why: message.why }, 'a hook delivery had nothing to act on');
       return { status: 202, body: {} };
     case 'reports': {
-      const { deliveryId, reports, answer } = message;
-      const { incidents, known } = await takeReports(orchestrator, `hook/${name}`, deliveryId, reports);
+      const { deliveryId, reports, answer, wanted } = message;
+      const by = `hook/${name}`;
+      const { incidents, known } = await takeReports(orchestrator, by, deliveryId, reports, { wanted });
+      // The sender doesn't wait for that; should this process die now, it is asked for later.
+      if (wanted !== undefined) void inquirer.of(name);
       return { status: 202, body: answer ? answer(known) : { incidents } };
     }
   }

@@ -46,6 +46,8 @@ export type Message =
       /** By which a repetition of this very delivery is recognised. */
       readonly deliveryId: string;
       readonly reports: readonly Report[];
+      /** What the source has to be asked for before the (only) report is complete; plain JSON, kept until it is answered. */
+      readonly wanted?: unknown;
       /** What the sender is told. @param known for each report whether any credential of ours was in it */
       readonly answer?: (known: readonly boolean[]) => unknown;
     }

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
+import type { Deadline } from '../../core/retry.ts';
 import type { SecretValue } from '../../core/secret.ts';
-import type { Message } from './report.ts';
+import type { Message, Report } from './report.ts';
 
 /** A request as it came: nothing is parsed before its sender is proven. */
 export interface HookRequest {
@@ -18,6 +19,14 @@ export interface Surroundings {
   /** The secrets of a source as they are now: several while one replaces the other. @throws RotorError `reference.unresolved` */
   secrets(references: readonly SecretReference[]): Promise<readonly SecretValue[]>;
 }
+
+/** What asking a source may need. */
+export interface Asking extends Pick<Surroundings, 'now' | 'secrets'> {
+  readonly deadline: Deadline;
+}
+
+/** A report as far as it is known: what was found is still to be asked for. */
+export type OpenReport = Omit<Report, 'found'>;
 
 export interface SecretReference {
   readonly file: string;
@@ -40,4 +49,10 @@ export interface HookSource<Settings = unknown> {
    * @throws RotorError `hook.malformed`, without a word of what was in it
    */
   read(request: HookRequest, settings: Settings): Message;
+  /**
+   * Asks the source for what {@link read} said is wanted, after the report was committed, as often as it takes.
+   * @throws RotorError `provider.throttled` with the time in which it isn't to be asked again; terminal errors of other codes
+   *   are repeated too, since a person may correct what is wrong, but for `provider.unsupported`
+   */
+  inquire?(wanted: unknown, report: OpenReport, settings: Settings, asking: Asking): Promise<Report>;
 }

@@ -34,7 +34,8 @@ async function get(url: string, clock: Clock): Promise<string> {
   });
 }
 
-async function readSecrets(references: readonly SecretReference[]): Promise<readonly SecretValue[]> {
+/** @throws RotorError `reference.unresolved` */
+export async function readSecrets(references: readonly SecretReference[]): Promise<readonly SecretValue[]> {
   return Promise.all(
     references.map(async ({ file }) => {
       const bytes = await readFile(file).catch((error) => {

@@ -3,12 +3,14 @@ import { appendAudit } from '../../ledger/audit.ts';
 import {
   addReports,
   addTargets,
+  completeReport,
   dropIncident,
   endIncident,
   type KeptReport,
   openIncident,
   rememberDelivery,
 } from '../../ledger/incidents.ts';
+import { answerInquiry, type Inquiry, planInquiry } from '../../ledger/inquiries.ts';
 import { planMessages } from '../../ledger/messages.ts';
 import { markCompromised } from '../../ledger/versions.ts';
 import { answerTarget } from '../incidents/answer.ts';
@@ -26,6 +28,14 @@ export interface Taken {
   readonly known: readonly boolean[];
 }
 
+/** How far a report is complete. */
+export interface Inquiring {
+  /** What the source is still to be asked for. */
+  readonly wanted?: unknown;
+  /** It is the answer to this: the incident is there already. */
+  readonly answers?: Inquiry;
+}
+
 /**
  * Commits what is reported: the delivery, the incident, its targets and its reports, and for each leaked credential the
  * rotation that answers, in one transaction. What was found is fingerprinted first and destroyed.
@@ -37,6 +47,7 @@ export async function takeReports(
   source: string,
   deliveryId: string,
   reports: readonly Report[],
+  { wanted, answers }: Inquiring = {},
 ): Promise<Taken> {
   const { ledger, random } = orchestrator;
   const read = await lookUpAndForget(orchestrator, reports);
@@ -45,16 +56,22 @@ export async function takeReports(
     read.flatMap(({ matches }) => matches),
   );
   const decisions = await withRelated(ledger, decide(read, runbooks));
-  const id = random.uuid();
+  const id = answers?.incidentId ?? random.uuid();
   const severity = worst(reports);
   const incidents = await ledger.transaction(async (transaction) => {
-    if (!(await rememberDelivery(transaction, source, deliveryId)))
+    const isNew = answers
+      ? await answerInquiry(transaction, answers.id)
+      : await rememberDelivery(transaction, source, deliveryId);
+    if (!isNew)
       throw new RotorError('hook.replayed', { what: `delivery ${deliveryId} of ${source} was taken before` });
-    await openIncident(transaction, { id, severity, openedBy: source });
+    if (!answers) await openIncident(transaction, { id, severity, openedBy: source });
     const belongsTo = decisions.length === 0 ? [id] : await addTargets(transaction, id, decisions);
     // A storm of reports is one incident: where every credential has one, this one never was.
     if (!belongsTo.includes(id)) await dropIncident(transaction, id);
-    for (const each of belongsTo) await addReports(transaction, each, source, deliveryId, read.map(kept));
+    for (const each of belongsTo)
+      if (answers?.incidentId === each)
+        for (const one of read) await completeReport(transaction, each, deliveryId, kept(one), severity);
+      else await addReports(transaction, each, source, deliveryId, read.map(kept));
     const leaked = decisions.filter(
       ({ versionId, answer }) => versionId !== undefined && answer === 'rotate',
     );
@@ -62,14 +79,21 @@ export async function takeReports(
       transaction,
       leaked.map(({ versionId, revokeInMs }) => ({ id: versionId as string, revokeInMs })),
     );
-    if (decisions.length === 0) await endIncident(transaction, id);
+    if (wanted !== undefined)
+      for (const { report } of read) {
+        const { found: _found, ...open } = report;
+        const of = { incidentId: id, source, deliveryId };
+        await planInquiry(transaction, { id: random.uuid(), ...of, wanted, report: open });
+      }
+    else if (decisions.length === 0) await endIncident(transaction, id);
     if (belongsTo.includes(id)) await planMessages(transaction, messagesFor(orchestrator, id, decisions));
     await appendAudit(transaction, {
       actor: source,
-      action: belongsTo.includes(id) ? 'incident.opened' : 'incident.reported-again',
+      action: actionFor(belongsTo.includes(id), answers),
       subject: `incident/${belongsTo[0]}`,
       detail: {
         deliveryId,
+        ...(answers && !belongsTo.includes(id) ? { insteadOf: id } : {}),
         reports: reports.length,
         severity,
         policies: decisions.map(({ policy }) => policy),
@@ -79,6 +103,11 @@ export async function takeReports(
   });
   await answerAll(orchestrator, decisions, incidents, source);
   return { incidents, decisions, known: read.map(({ matches }) => matches.length > 0) };
+}
+
+function actionFor(stays: boolean, answers: Inquiry | undefined): string {
+  if (!stays) return 'incident.reported-again';
+  return answers ? 'incident.answered' : 'incident.opened';
 }
 
 function messagesFor({ random }: Orchestrator, incidentId: string, decisions: readonly Decision[]) {

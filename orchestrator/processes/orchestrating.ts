@@ -67,10 +67,8 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     wakeIncident: (id) => wakeBy(incidents, id),
   };
   const tokenFile = config.mode === 'embedded' ? await adminToken(foundation) : undefined;
-  const api = createApi(orchestrator, {
-    metrics: () => telemetry.metrics(),
-    hooks: openHooks(orchestrator, await loadHooks(config.hooksFile)),
-  });
+  const hooks = openHooks(orchestrator, await loadHooks(config.hooksFile));
+  const api = createApi(orchestrator, { metrics: () => telemetry.metrics(), hooks });
   const served = await serveApi(api, config.listen);
   const scheduler = await startScheduler({
     ledger,
@@ -93,6 +91,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     every(SEAL_MS, () => sealAndAnchor(ledger, anchorFile)),
     every(FOLLOW_MS, () => followIncidents(orchestrator)),
     every(FOLLOW_MS, () => sendMessages(orchestrator)),
+    every(FOLLOW_MS, () => hooks.inquire()),
     every(PRUNE_MS, () => forgetDeliveries(ledger, DELIVERIES_KEPT_MS)),
     every(AGE_MS, async () => credentialAge().record(await oldestCredentialSeconds(ledger))),
     every(PRUNE_MS, () => pruneJournal(ledger, config.journalRetentionMs)),

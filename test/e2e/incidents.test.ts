@@ -197,6 +197,11 @@ test('high risk: the leaked one is refused before anything else, consumers get a
       },
     ],
   });
+  const page = await (await fetch(`${url}/metrics`)).text();
+  for (const name of ['time_to_contain', 'time_to_revoke'])
+    expect(page).toMatch(
+      new RegExp(`^rotor_incident_${name}_seconds_count\\{.*mode="revoke-first".*\\} 1$`, 'm'),
+    );
   const [seen] = incident.targets;
   const at = (moment: Date | undefined) => new Date(moment ?? Number.NaN).getTime();
   expect(at(seen?.containedAt)).toBeLessThan(at(seen?.timeline.rolledOut));

@@ -2,6 +2,7 @@ import type { Call } from '../../core/call.ts';
 import { decodeCredential } from '../../core/credential.ts';
 import { asRotorError, RotorError } from '../../core/errors.ts';
 import { Deadline } from '../../core/retry.ts';
+import { timeToContain } from '../../core/telemetry.ts';
 import {
   type Containment,
   claimContainments,
@@ -50,7 +51,8 @@ async function contain(deps: Deps, containment: Containment<RotationSpec>): Prom
       log.info('the provider can not disable this credential: its rotation replaces it');
       return false;
     }
-    await recordContained(deps.ledger, containment, `worker/${deps.worker}`);
+    const recorded = await recordContained(deps.ledger, containment, `worker/${deps.worker}`);
+    if (recorded) timeToContain().record(recorded.seconds, { mode: recorded.mode });
     await deps.faults.reach('contain:recorded');
     log.info({ version: versionId }, 'a leaked credential is refused');
     return true;

@@ -220,7 +220,10 @@ export class Run {
     waitReason: string,
     entries: readonly JournalEntry[] = [],
   ): Promise<RunOutcome> {
-    const seen = this.#journal.cancel ? { cancelSeen: true as const } : {};
+    const seen = {
+      ...(this.#journal.cancel ? { cancelSeen: true as const } : {}),
+      ...(this.#rotation.hurried ? { hurrySeen: true as const } : {}),
+    };
     await this.#record(
       entries,
       { state: 'waiting', wakeInMs: Math.ceil(wakeInMs), waitReason, ...seen },

@@ -20,6 +20,7 @@ class Shop {
   found: string[] = [];
   noted: Readonly<Record<string, unknown>> = {};
   direction: Going = 'forward';
+  hurried = false;
   parts: StepContext['parts'];
   readonly #consumers: readonly { readonly name: string; readonly wave?: number }[];
   readonly #limits: RolloutLimits | undefined;
@@ -73,6 +74,8 @@ class Shop {
   context(): StepContext {
     const { direction, noted, clock } = this;
     return {
+      rotation: { hurried: this.hurried },
+      versions: async () => [],
       parts: this.parts,
       spec: { consumers: this.#consumers, ...(this.#limits ? { rollout: this.#limits } : {}) },
       position: { direction, noted, announcedAt: new Map(), backSince: undefined },
@@ -119,6 +122,15 @@ describe('consumers', () => {
     shop.looks.set('b', 2);
     await shop.untilDone();
     expect(shop.log).toEqual(['a', 'b…', 'b…', 'c', 'b', 'late']);
+  });
+
+  test('pause no longer once an incident hurries them', async () => {
+    const shop = new Shop([{ name: 'canary' }, { name: 'rest', wave: 1 }], { pauseMs: 60_000 });
+    expect(await shop.look()).toMatchObject({ waitMs: 60_000 });
+    shop.hurried = true;
+    const done = await shop.look();
+    expect('waitMs' in done).toBe(false);
+    expect(shop.log).toEqual(['canary', 'rest']);
   });
 
   test('pause between waves, however many workers come and go meanwhile', async () => {

@@ -7,6 +7,7 @@ import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
 import type { Parts } from '../saga/parts.ts';
 import type { RolloutLimits } from '../saga/spec.ts';
 import { assertStillDelivered, deliverEverywhere, isGone } from './deliver.ts';
+import { isHurried } from './hurry.ts';
 
 /** A rollout may last as long as its consumers need to become healthy; the lease is renewed meanwhile. */
 const ROLLOUT_MS = 15 * 60_000;
@@ -43,7 +44,7 @@ interface Member {
 
 async function move(context: StepContext, credential: Credential): Promise<Done | Wait> {
   const { direction, backSince, announcedAt } = context.position;
-  const limits = context.spec.rollout ?? ONE_BY_ONE;
+  const limits = await limitsOf(context);
   const known = rememberedOf(context.parts, `${direction} ${credential.versionId}`);
   const pausedMs = await pausesOf(context, limits);
   let freshness: Freshness = 'followed';
@@ -76,6 +77,13 @@ async function move(context: StepContext, credential: Credential): Promise<Done 
     const begun = direction === 'back' ? backSince : announcedAt.get('rollout');
     if (!proven) return { waitMs: await patience(context, begun), reason };
   }
+}
+
+/** An incident waits for no pause, and shares no rollout with credentials that come later. */
+async function limitsOf(context: StepContext): Promise<RolloutLimits> {
+  const limits = context.spec.rollout ?? ONE_BY_ONE;
+  const waits = limits.pauseMs > 0 || limits.coalesceMs > 0;
+  return waits && (await isHurried(context)) ? { ...limits, pauseMs: 0, coalesceMs: 0 } : limits;
 }
 
 /** Those that the policy lists, and in place of each that stands for many those that there are now. */

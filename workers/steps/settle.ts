@@ -2,23 +2,28 @@ import type { Credential } from '../../core/credential.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
+import { isHurried } from './hurry.ts';
 import { finishRollouts, proveFound } from './rollout.ts';
 
 /** Waits for evidence that the old credential is unused, at least the grace time. */
 export const settle: Step = {
   async perform(context): Promise<Done | Wait> {
     const old = await context.oldCredential();
-    const { graceMs } = context.spec.settle;
+    const { graceMs, evidence } = context.spec.settle;
     const begun = context.position.announcedAt.get('settle') ?? (await context.now());
     const elapsed = (await context.now()).getTime() - begun.getTime();
-    if (old && elapsed < graceMs && !(await isDead(context, old))) {
-      return { waitMs: graceMs - elapsed, reason: `grace time: ${formatDuration(graceMs - elapsed)} left` };
+    let overtime = elapsed - graceMs;
+    if (old && overtime < 0 && !(await isDead(context, old))) {
+      // Where nobody looks who uses the old one, the grace time is all the evidence there is.
+      const mayHurry = evidence !== 'time-only' && (await isHurried(context));
+      if (!mayHurry) return { waitMs: -overtime, reason: `grace time: ${formatDuration(-overtime)} left` };
+      overtime = elapsed;
     }
     // What consumers kept for the way back during the grace time holds sessions of the old credential too.
     const unfinished = await finishRollouts(context);
     if (unfinished) return unfinished;
     if (!old) return { facts: { skipped: 'there was no earlier credential' } };
-    const settled = await unused(context, old, elapsed);
+    const settled = await unused(context, old, overtime);
     if ('waitMs' in settled) return settled;
     const found = await proveFound(context);
     if (found && 'waitMs' in found) return found;
@@ -38,15 +43,17 @@ export const settle: Step = {
   },
 };
 
-/** The provider's evidence, as far as it shows any. @param elapsedMs since the rollout was proven */
-async function unused(context: StepContext, old: Credential, elapsedMs: number): Promise<Done | Wait> {
-  const { graceMs, evidence } = context.spec.settle;
+/** The provider's evidence, as far as it shows any. @param overtimeMs since the grace time was over */
+async function unused(context: StepContext, old: Credential, overtimeMs: number): Promise<Done | Wait> {
+  const { evidence } = context.spec.settle;
   const { overlap } = context.parts.rotator.capabilities;
   if (overlap === 'no-provider') return { facts: { skipped: 'nobody checks this value' } };
   if (overlap === 'none') return { facts: { skipped: 'the old secret was replaced in place' } };
   if (evidence === 'time-only')
     return { facts: { evidence: 'time-only', note: 'nobody looked whether the old one is unused' } };
-  const seen = await waitUntilUnused(context, old, 'the old credential', elapsedMs - graceMs, (clients) => {
+  const seen = await waitUntilUnused(context, old, 'the old credential', overtimeMs, async (clients) => {
+    const until = (await leakOf(context, old))?.revokeBy;
+    if (until) return untilRevoked(context, until, clients);
     const { onTimeout, timeoutMs } = context.spec.settle;
     const what = `the old credential ${old.identity} is still used ${formatDuration(timeoutMs)} after the rollout by ${clients}`;
     if (onTimeout === 'roll-back') throw new RotorError('settle.still-used', { what });
@@ -66,7 +73,7 @@ async function waitUntilUnused(
   credential: Credential,
   name: string,
   elapsedMs: number,
-  onTimeout: (clients: string) => Done,
+  onTimeout: (clients: string) => Done | Promise<Done | Wait>,
 ): Promise<Done | Wait> {
   const { timeoutMs } = context.spec.settle;
   const usage = await context.parts.rotator.usage(context.call(), credential, await context.now());
@@ -82,10 +89,23 @@ async function waitUntilUnused(
 
 /** A leaked credential that is refused already, or whose time is over: who still uses it can't be waited for. */
 async function isDead(context: StepContext, old: Credential): Promise<boolean> {
-  const known = (await context.versions()).find(({ id }) => id === old.versionId);
-  if (!known?.compromised) return false;
+  const known = await leakOf(context, old);
+  if (!known) return false;
   return (
     known.containedAt !== undefined ||
     (known.revokeBy !== undefined && known.revokeBy <= (await context.now()))
   );
+}
+
+async function leakOf(context: StepContext, { versionId }: Credential) {
+  return (await context.versions()).find(({ id, compromised }) => id === versionId && compromised);
+}
+
+/** Who still uses a leaked one is given until then and no longer: neither a way back nor a human is of any help. */
+async function untilRevoked(context: StepContext, until: Date, clients: string): Promise<Wait> {
+  const left = Math.max(1, until.getTime() - (await context.now()).getTime());
+  return {
+    waitMs: Math.min(5_000, left),
+    reason: `the leaked credential is still used by ${clients}; it is revoked anyway in ${formatDuration(left)}`,
+  };
 }

@@ -31,6 +31,10 @@
     "expr" (printf "histogram_quantile(0.95, sum by (le) (rate(rotor_rotation_duration_seconds_bucket{%s}[1h]))) > %d" $here (int $limits.durationSeconds))
     "summary" "Rotations take unusually long"
     "next" "The dashboard shows which step takes the time; rotor describe rotation ID shows what it waits for.")
+  (dict "name" "RotorRevocationSlow" "severity" "critical" "for" "0m"
+    "expr" (printf "histogram_quantile(0.99, sum by (le) (rate(rotor_incident_time_to_revoke_seconds_bucket{mode=\"revoke-first\", %s}[1h]))) > %d" $here (int $limits.revokeSeconds))
+    "summary" "A leaked credential of high risk was accepted for too long after it had been reported"
+    "next" "rotor get incidents, then rotor describe incident ID: its timeline shows what took the time; look at the provider and at the logs of the workers.")
 -}}
 {{- range $alerts }}
 {{- /* By the Service that is there for the ServiceMonitor: without it, silence says nothing. */}}

@@ -1,10 +1,27 @@
 import { z } from 'zod';
+import { RotorError } from '../../../core/errors.ts';
+import type { SecretValue } from '../../../core/secret.ts';
+import { alertName, fetchAlert } from '../github-api.ts';
 import { assertSigned, hex, malformed } from '../proof.ts';
 import { readJson, secretsIn, word } from '../reading.ts';
+import type { Exposure, Report, Validity } from '../report.ts';
 import { secretsFrom } from '../settings.ts';
 import type { HookSource } from '../source.ts';
 
-const settings = z.strictObject({ secretsFrom });
+const lookup = z
+  .strictObject({
+    tokenFrom: z
+      .strictObject({ file: z.string().min(1) })
+      .describe('Token with the permission "Secret scanning alerts: read"'),
+    apiUrl: z
+      .url({ protocol: /^https?$/ })
+      .refine((url) => !/[?#]|\/\/[^/]*@/.test(url), 'must be an address without user, query and fragment')
+      .default('https://api.github.com')
+      .describe('Of GitHub Enterprise Server: https://<host>/api/v3'),
+  })
+  .describe('Asks the API for the secret, which the alert itself is sent without');
+
+const settings = z.strictObject({ secretsFrom, lookup: lookup.optional() });
 
 /** After these the secret is known to somebody who should not have it. */
 const LEAKS = ['created', 'reopened', 'publicly_leaked', 'validated', 'appeared_in_branch'];
@@ -37,7 +54,7 @@ export const githubAlert: HookSource<z.output<typeof settings>> = {
     assertSigned(await around.secrets(references), [hex(shown)], request.body);
   },
 
-  read(request) {
+  read(request, { lookup: asks }) {
     const deliveryId = request.headers['x-github-delivery'] ?? '';
     if (!/^[0-9a-f-]{8,64}$/i.test(deliveryId)) throw malformed('it has no X-GitHub-Delivery');
     const event = request.headers['x-github-event'];
@@ -47,6 +64,8 @@ export const githubAlert: HookSource<z.output<typeof settings>> = {
     if (!LEAKS.includes(action)) return { kind: 'nothing', deliveryId, why: `action ${word(action)}` };
     const open = alert.publicly_leaked === true || action === 'publicly_leaked';
     const visible = open || repository.private === false || repository.visibility === 'public';
+    const found = alert.secret ? secretsIn(alert.secret) : [];
+    const wanted = asks && found.length === 0 ? wantedOf(repository.full_name, alert.number) : undefined;
     return {
       kind: 'reports',
       deliveryId,
@@ -55,13 +74,47 @@ export const githubAlert: HookSource<z.output<typeof settings>> = {
           about: 'leak',
           type: word(alert.secret_type),
           reference: `${word(repository.full_name)} alert ${alert.number}`,
-          found: alert.secret ? secretsIn(alert.secret) : [],
+          found,
           hints: {},
-          severity: alert.validity === 'active' && visible ? 'critical' : 'high',
-          validity: alert.validity ?? 'unknown',
-          exposure: visible ? 'public' : 'internal',
+          ...riskOf(alert.validity, visible ? 'public' : 'internal'),
         },
       ],
+      ...(wanted ? { wanted } : {}),
+    };
+  },
+
+  async inquire(wanted, report, { lookup: asks }, { deadline, now, secrets }) {
+    if (!asks)
+      throw new RotorError('config.invalid', {
+        what: 'the source has no `lookup` any more, so its alerts come without their secrets',
+      });
+    const { tokenFrom, apiUrl } = asks;
+    const [token] = await secrets([tokenFrom]);
+    const alert = await fetchAlert(
+      deadline,
+      { apiUrl, token: token as SecretValue, now },
+      alertName.parse(wanted),
+    );
+    return {
+      ...report,
+      type: word(alert.secret_type, report.type),
+      found: secretsIn(alert.secret),
+      ...riskOf(alert.validity, alert.publicly_leaked ? 'public' : report.exposure),
     };
   },
 };
+
+function riskOf(
+  validity: Validity | null | undefined,
+  exposure: Exposure,
+): Pick<Report, 'severity' | 'validity' | 'exposure'> {
+  const critical = validity === 'active' && exposure === 'public';
+  return { severity: critical ? 'critical' : 'high', validity: validity ?? 'unknown', exposure };
+}
+
+function wantedOf(fullName: string, number: number): z.output<typeof alertName> {
+  const [owner = '', repo = '', ...more] = fullName.split('/');
+  const named = alertName.safeParse({ owner, repo, number });
+  if (!named.success || more.length > 0) throw malformed('it names no alert of a repository');
+  return named.data;
+}
