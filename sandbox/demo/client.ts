@@ -79,7 +79,9 @@ async function lane(number: number): Promise<void> {
 }
 
 function failed(error: Error): void {
-  report = { ...report, failures: report.failures + 1, lastFailure: error.message };
+  const now = Date.now();
+  const failedMs = [report.failedMs?.[0] ?? now, now] as const;
+  report = { ...report, failures: report.failures + 1, lastFailure: error.message, failedMs };
   write(report);
 }
 

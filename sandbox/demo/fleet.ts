@@ -3,9 +3,10 @@ import { systemClock } from '../../core/clock.ts';
 import type { Logger } from '../../core/log.ts';
 import { connectApi } from '../controllers/client/api.ts';
 import { watchKind } from '../controllers/client/cache.ts';
-import { CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICES } from '../controllers/client/kinds.ts';
+import { CONFIG_MAPS, DEPLOYMENTS, PODS, SECRETS, SERVICES } from '../controllers/client/kinds.ts';
 import type { Pod } from '../controllers/client/wire.ts';
 import { isActive, isReady } from '../controllers/pod-facts.ts';
+import type { Login } from './logins.ts';
 import { pictureOf, shortNames, versionOf } from './picture.ts';
 import type { Shop } from './shop.ts';
 import { APPS, type App, NAMESPACE, SETTINGS, WEB, workloadsFor } from './workloads.ts';
@@ -18,6 +19,8 @@ export interface Fleet {
   untilSettled(app: App): Promise<void>;
   /** What new pods of `web` start with, and how long they may take to become ready. Those that run don't notice. */
   setWeb(currency: string, deadlineSeconds: number): Promise<void>;
+  /** What an application's Secret holds now. */
+  login(app: App): Promise<Login>;
   /** Ends all pods in order, so that what they counted is final. */
   endPods(): Promise<void>;
   stop(): void;
@@ -79,6 +82,7 @@ export async function startFleet({ shop, reports, kubeconfig, log }: FleetOption
         },
       );
     },
+    login: async (app) => loginOf((await api.get(SECRETS, within(app.secret))).data ?? {}),
     endPods: async () => {
       // All of them: with --keep, somebody may have stopped in the middle of a rotation, with a twin.
       for (const { metadata } of (await api.list(DEPLOYMENTS)).items)
@@ -97,6 +101,18 @@ export async function startFleet({ shop, reports, kubeconfig, log }: FleetOption
 
 function within(name: string) {
   return { name, namespace: NAMESPACE };
+}
+
+function loginOf(data: Readonly<Record<string, string>>): Login {
+  const of = (key: string) => Buffer.from(data[key] ?? '', 'base64').toString();
+  return {
+    host: of('host'),
+    port: Number(of('port')),
+    database: of('dbname'),
+    username: of('username'),
+    password: of('password'),
+    versionId: of('versionId'),
+  };
 }
 
 function isSettled(app: App, pods: readonly Pod[]): boolean {

@@ -1,6 +1,7 @@
 /**
  * The main job on real parts: a PostgreSQL, a cluster whose pods are processes of this machine, an orchestrator and two
- * workers. Four rotations: by schedule, on demand, one that fails and is rolled back, one whose worker is killed.
+ * workers. Four rotations: by schedule, on demand, one that fails and is rolled back, one whose worker is killed; then two leaks that
+ * GitHub reports, consumers first and revoked first.
  *   npm run demo [-- --json] [-- --keep]
  */
 import { resolve } from 'node:path';
@@ -12,7 +13,7 @@ import { openScreen } from './screen.ts';
 const HELP = `npm run demo [-- --keep] [-- --json]
 
 Starts everything it needs on this machine (a PostgreSQL, a miniature Kubernetes cluster, Rotor), shows four
-rotations under clients that never stop, and ends by itself: with 0 if all went as promised, with 1 otherwise.
+rotations and two leaks under clients that never stop, and ends by itself: with 0 if all went as promised, with 1 otherwise.
 
   --keep   stays up afterwards, and says what to try
   --json   prints the summary as one JSON object on standard output, last; the rest goes to standard error

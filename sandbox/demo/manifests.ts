@@ -1,6 +1,10 @@
 import { stringify } from 'yaml';
 import type { Shop } from './shop.ts';
-import { type App, JOBS, NAMESPACE, WEB } from './workloads.ts';
+import { type App, JOBS, MAIL, NAMESPACE, WEB } from './workloads.ts';
+
+const CONSUMERS_FIRST = 'consumers-first';
+/** So long the consumers may take; after that the leaked credential is refused whoever still uses it. */
+export const OVERLAP = '1m';
 
 /** What somebody would write for this shop: where the database is, who uses which credential, when to rotate. */
 export function manifestsFor(shop: Shop): string {
@@ -16,10 +20,27 @@ export function manifestsFor(shop: Shop): string {
       },
     },
   };
+  // What GitHub finds is public, and so is contained at once unless a runbook says otherwise. This one does.
+  const runbook = {
+    apiVersion: 'rotor.dev/v1alpha1',
+    kind: 'Runbook',
+    metadata: { name: CONSUMERS_FIRST },
+    spec: { steps: [{ contain: { after: OVERLAP } }, { rotate: {} }] },
+  };
   return [
     provider,
+    runbook,
     policyFor(shop, WEB, { blueGreen: { deployment: 'web', service: 'web' } }),
-    policyFor(shop, JOBS, { rolling: { deployment: 'jobs' } }, { schedule: { cron: '*/5 * * * * *' } }),
+    policyFor(
+      shop,
+      JOBS,
+      { rolling: { deployment: 'jobs' } },
+      {
+        schedule: { cron: '*/5 * * * * *' },
+        onCompromise: { runbook: CONSUMERS_FIRST },
+      },
+    ),
+    policyFor(shop, MAIL, { rolling: { deployment: 'mail' } }),
   ]
     .map((manifest) => stringify(manifest))
     .join('---\n');

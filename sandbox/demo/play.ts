@@ -9,16 +9,21 @@ import { startEmbeddedPostgres } from '../../ledger/embedded-postgres.ts';
 import { apiClient } from '../../orchestrator/cli/client.ts';
 import { startSandbox } from '../cluster.ts';
 import { startFleet } from './fleet.ts';
+import { type GitHub, startGitHub } from './github.ts';
 import type { Household } from './household.ts';
+import { consumersFirst, revokeFirst } from './leak.ts';
 import { manifestsFor } from './manifests.ts';
 import { assertOnlyOne, takePlace } from './only-one.ts';
 import { type Child, startRotor } from './processes.ts';
 import { readReports, totalsOf } from './reports.ts';
 import type { Screen } from './screen.ts';
 import { countOrders, makeShop } from './shop.ts';
-import { type Actors, failingRollout, killedWorker, onDemand, scheduled } from './story.ts';
-import { broken, type Facts, podsOf, summaryOf, summaryText } from './summary.ts';
-import { APPS, NAMESPACE, WEB } from './workloads.ts';
+import { type Actors, failingRollout, killedWorker, knownToRotor, onDemand, scheduled } from './story.ts';
+import { broken, countedTogether, type Facts, podsOf, summaryOf, summaryText } from './summary.ts';
+import { APPS, MAIL, NAMESPACE, WEB } from './workloads.ts';
+
+/** Their failures and orders are counted together. */
+const COUNTED = APPS.filter((app) => !app.apart).map(({ name }) => name);
 
 export interface Play {
   readonly screen: Screen;
@@ -35,7 +40,9 @@ export interface Play {
 export async function perform(play: Play) {
   const { screen, household, folder } = play;
   const startedAt = Date.now();
-  screen.say('Rotor demo: one database, two applications in a cluster that never stop, four rotations.');
+  screen.say(
+    'Rotor demo: one database, three applications in a cluster that never stop, four rotations, two leaks.',
+  );
   const pidFile = join(folder, 'pid');
   await assertOnlyOne(pidFile);
   await stopLeftover(join(folder, 'postgres'));
@@ -63,7 +70,8 @@ export async function perform(play: Play) {
   );
   const kubeconfig = join(folder, 'kubeconfig');
   await writeFile(kubeconfig, sandbox.kubeconfig, { mode: 0o600 });
-  const env = { ...(await settings(folder, postgres.url())), KUBECONFIG: kubeconfig };
+  const github = await household.add(startGitHub, (it) => it.stop());
+  const env = { ...(await settings(folder, postgres.url(), github)), KUBECONFIG: kubeconfig };
   const rotors: Child[] = [];
   const rotor = async (command: string) => {
     const child = await household.add(
@@ -90,7 +98,7 @@ export async function perform(play: Play) {
     fleet,
     workers: [first, second],
     status: async () => {
-      const { queries, failures } = totalsOf(await readReports(reports));
+      const { queries, failures } = totalsOf(countedTogether(await readReports(reports)));
       return `clients: ${queries} queries, ${failures} failures`;
     },
   };
@@ -99,12 +107,18 @@ Pods, each by a sign: ● ready, ○ not ready, ◌ ending; v1, v2 ... is the ve
   for (const app of APPS) screen.say(`   ${fleet.picture(app)}`);
 
   await api.post('/v1/apply', manifestsFor(shop), 'application/yaml');
-  const chapters = [
-    await scheduled(actors),
+  const chapters = [await scheduled(actors)];
+  const known = knownToRotor(actors, MAIL);
+  // It is waited for later; what goes wrong meanwhile is heard then.
+  known.catch(() => undefined);
+  chapters.push(
     await onDemand(actors),
     await failingRollout(actors),
     await killedWorker(actors, () => rotor('worker')),
-  ];
+    await consumersFirst({ ...actors, github }),
+  );
+  await known;
+  chapters.push(await revokeFirst({ ...actors, github }));
   const soFar = await factsOf(postgres.url(), reports);
   const facts: Facts = {
     ...soFar,
@@ -137,20 +151,30 @@ async function stopLeftover(folder: string): Promise<void> {
 
 /** What clients and database say they have done. */
 async function factsOf(superuserUrl: string, folder: string): Promise<Pick<Facts, 'reports' | 'orders'>> {
-  return { reports: await readReports(folder), orders: await countOrders(superuserUrl) };
+  return { reports: await readReports(folder), orders: await countOrders(superuserUrl, COUNTED) };
 }
 
 /** Secrets reach the processes by files that only this user may read. */
-async function settings(folder: string, databaseUrl: string): Promise<Record<string, string>> {
+async function settings(
+  folder: string,
+  databaseUrl: string,
+  github: GitHub,
+): Promise<Record<string, string>> {
   const databaseUrlFile = join(folder, 'database-url');
   await writeFile(databaseUrlFile, databaseUrl, { mode: 0o600 });
   const keyFile = join(folder, 'key');
   await createKeyFile(keyFile);
+  const hooksFile = join(folder, 'hooks.yaml');
+  await writeFile(
+    hooksFile,
+    `sources: { github-partner: { githubPartner: { keysUrl: "${github.keysUrl}" } } }\n`,
+  );
   return {
     ROTOR_MODE: 'embedded',
     ROTOR_HOME: folder,
     ROTOR_DATABASE_URL_FILE: databaseUrlFile,
     ROTOR_KEY_FILE: keyFile,
+    ROTOR_HOOKS_FILE: hooksFile,
     ROTOR_LISTEN: '127.0.0.1:0',
     ROTOR_LEASE: '3s',
     ROTOR_SWEEP_INTERVAL: '200ms',

@@ -12,6 +12,8 @@ export interface Report {
   readonly queries: number;
   readonly failures: number;
   readonly lastFailure?: string;
+  /** When its first query failed, and its last: epoch milliseconds. */
+  readonly failedMs?: readonly [number, number];
   /** It has ended in order, so that its numbers are final. */
   readonly ended: boolean;
 }

@@ -2,15 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
+import { APP_NAMES, type AppName } from './app-names.ts';
 
-export interface Shop {
+export interface Shop extends Readonly<Record<AppName, Account>> {
   readonly host: string;
   readonly port: number;
   readonly database: string;
   /** File with the admin role's password, for the Provider's reference. */
   readonly adminFile: string;
-  readonly web: Account;
-  readonly jobs: Account;
 }
 
 /** What one application logs in with. */
@@ -28,20 +27,17 @@ export async function makeShop(superuserUrl: string, folder: string): Promise<Sh
   const server = new pg.Client({ connectionString: superuserUrl });
   await server.connect();
   const admin = randomBytes(18).toString('base64url');
-  const passwords = {
-    web: randomBytes(18).toString('base64url'),
-    jobs: randomBytes(18).toString('base64url'),
-  };
+  const passwords = new Map(APP_NAMES.map((name) => [name, randomBytes(18).toString('base64url')]));
   const quoted = (text: string) => pg.escapeLiteral(text);
   for (const statement of [
     'DROP DATABASE IF EXISTS shop WITH (FORCE)',
-    'DROP ROLE IF EXISTS web_a, web_b, jobs_a, jobs_b, shop_rotor',
+    `DROP ROLE IF EXISTS ${APP_NAMES.map((name) => `${name}_a, ${name}_b`).join()}, shop_rotor`,
     'DROP ROLE IF EXISTS shop_owner',
     'CREATE ROLE shop_owner NOLOGIN',
     `CREATE ROLE shop_rotor LOGIN CREATEROLE PASSWORD ${quoted(admin)}`,
     'GRANT pg_read_all_stats, pg_signal_backend TO shop_rotor',
     'GRANT shop_owner TO shop_rotor WITH ADMIN OPTION',
-    ...Object.entries(passwords).flatMap(([name, password]) => [
+    ...[...passwords].flatMap(([name, password]) => [
       `CREATE ROLE ${name}_a LOGIN PASSWORD ${quoted(password)} IN ROLE shop_owner`,
       `GRANT ${name}_a TO shop_rotor WITH ADMIN OPTION`,
       `ALTER ROLE ${name}_a SET role = shop_owner`,
@@ -68,14 +64,14 @@ export async function makeShop(superuserUrl: string, folder: string): Promise<Sh
     await writeFile(path, content, { mode: 0o600 });
     return path;
   };
-  const account = async (name: 'web' | 'jobs'): Promise<Account> => {
+  const account = async (name: AppName): Promise<Account> => {
     const initial = {
       engine: 'postgres',
       host,
       port: String(port),
       dbname: 'shop',
       username: `${name}_a`,
-      password: passwords[name],
+      password: passwords.get(name) ?? '',
     };
     return {
       roles: [`${name}_a`, `${name}_b`],
@@ -90,15 +86,20 @@ export async function makeShop(superuserUrl: string, folder: string): Promise<Sh
     adminFile: await file('admin-password', admin),
     web: await account('web'),
     jobs: await account('jobs'),
+    mail: await account('mail'),
   };
 }
 
-/** How many orders the clients have made, by the database's own account: each of their queries makes one. */
-export async function countOrders(superuserUrl: string): Promise<number> {
+/**
+ * How many orders the clients of these applications have made, by the database's own account: each of their queries makes
+ * one.
+ */
+export async function countOrders(superuserUrl: string, apps: readonly AppName[]): Promise<number> {
   const client = await connectToShop(superuserUrl);
   try {
     const { rows } = await client.query<{ orders: number }>(
-      'SELECT count(*)::integer AS orders FROM shop.orders',
+      "SELECT count(*)::integer AS orders FROM shop.orders WHERE split_part(client, '-', 1) = ANY ($1)",
+      [apps],
     );
     return rows[0]?.orders ?? 0;
   } finally {

@@ -56,6 +56,17 @@ export async function scheduled(actors: Actors): Promise<Chapter> {
   }
 }
 
+/** So that Rotor knows the credential of an application when somebody reports it. Not shown: it is a rotation like the others. */
+export async function knownToRotor(actors: Actors, app: App): Promise<void> {
+  const { id } = await begin(actors, app);
+  for (;;) {
+    const { state } = await rotationOf(actors, id);
+    if (state === 'done') return actors.fleet.untilSettled(app);
+    if (ENDED.includes(state)) throw new Error(`the first rotation of ${app.name} ended ${state}`);
+    await systemClock.sleep(200);
+  }
+}
+
 export async function onDemand(actors: Actors): Promise<Chapter> {
   actors.screen.say(
     '\n2. A rotation on demand: web gets a green twin, then its Service is switched (blue/green)',
@@ -150,7 +161,7 @@ async function followed(
 }
 
 /** A line whenever the pods of an application look different. */
-function pictures({ screen, fleet }: Actors, app: App): () => void {
+export function pictures({ screen, fleet }: Actors, app: App): () => void {
   let shown: string | undefined;
   return () => {
     const picture = fleet.picture(app);
@@ -159,7 +170,7 @@ function pictures({ screen, fleet }: Actors, app: App): () => void {
   };
 }
 
-function rotationOf({ api }: Actors, id: string): Promise<RotationJson> {
+export function rotationOf({ api }: Actors, id: string): Promise<RotationJson> {
   return api.get<RotationJson>(`/v1/rotations/${id}`);
 }
 

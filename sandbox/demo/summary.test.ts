@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { RotationJson } from '../../orchestrator/cli/follow.ts';
 import type { Pod } from '../controllers/client/wire.ts';
+import type { IncidentFacts } from './incident.ts';
 import type { Report } from './reports.ts';
 import { broken, type Chapter, type Facts, podsOf, rolloutOf, summaryOf, summaryText } from './summary.ts';
-import { JOBS, WEB } from './workloads.ts';
+import { JOBS, MAIL, WEB } from './workloads.ts';
 
 function pod(name: string, uid = name, restartCount = 0): Pod {
   const status = { restartCount } as NonNullable<NonNullable<Pod['status']>['containerStatuses']>[number];
@@ -37,17 +38,45 @@ function report(fields: Partial<Report>): Report {
   return { pod: 'web-0', app: 'web', user: 'web_a', version: 'w2', ...counts, ...fields };
 }
 
+function leak(fields: Partial<IncidentFacts>): IncidentFacts {
+  return {
+    id: 'i',
+    rotation: 'r',
+    app: 'jobs',
+    source: 'github-partner',
+    mode: 'overlap',
+    expected: 'overlap',
+    valid: true,
+    timeToContainMs: 4_000.4,
+    timeToRevokeMs: 4_000.4,
+    oldRefused: true,
+    newAccepted: true,
+    ...fields,
+  };
+}
+
+const REVOKED_FIRST = {
+  app: 'mail',
+  mode: 'revoke-first',
+  expected: 'revoke-first',
+  timeToContainMs: 120,
+  intruderCutMs: 110,
+} as const;
+
 /** A demo that went as it should. */
 function good(): Facts {
   const [web, jobs] = [named('web', WEB.replicas), named('jobs', JOBS.replicas)];
+  const mail = named('mail', MAIL.replicas);
   const reports = [
     ...web.map(({ metadata }) => report({ pod: metadata.name, version: 'w2' })),
-    ...jobs.map(({ metadata }) => report({ pod: metadata.name, app: 'jobs', version: 'j3' })),
+    ...jobs.map(({ metadata }) => report({ pod: metadata.name, app: 'jobs', version: 'j4' })),
+    ...mail.map(({ metadata }) => report({ pod: metadata.name, app: 'mail', version: 'm2' })),
+    report({ pod: 'mail-old', app: 'mail', version: 'm1', failures: 40, failedMs: [1_000, 3_500] }),
   ];
   const chapter = (app: Chapter['app'], before: readonly Pod[], fields: Partial<RotationJson>): Chapter => ({
     app,
     before,
-    after: app === WEB ? web : jobs,
+    after: app === WEB ? web : app === JOBS ? jobs : mail,
     rotation: rotation(fields),
   });
   return {
@@ -56,8 +85,10 @@ function good(): Facts {
       chapter(WEB, named('old', 3), { newVersion: 'w2' }),
       { ...chapter(WEB, web, { newVersion: 'w3', state: 'rolled-back' }) },
       chapter(JOBS, named('old', 2), { newVersion: 'j3', recovered: true }),
+      { ...chapter(JOBS, named('old', 2), { newVersion: 'j4' }), leak: leak({}) },
+      { ...chapter(MAIL, named('old', 2), { newVersion: 'm2' }), leak: leak(REVOKED_FIRST) },
     ],
-    pods: [...podsOf(WEB, web, reports), ...podsOf(JOBS, jobs, reports)],
+    pods: [...podsOf(WEB, web, reports), ...podsOf(JOBS, jobs, reports), ...podsOf(MAIL, mail, reports)],
     reports,
     orders: 2_500,
     audit: { verified: true, rows: 15 } as Facts['audit'],
@@ -78,6 +109,71 @@ test('the summary counts every pod’s queries, those of pods that are gone incl
     count: 6,
     queries: 2507,
     failures: 0,
+  });
+});
+
+test('each leak is in the summary, with what its clients went through counted apart', () => {
+  expect(summaryOf(good()).incidents).toMatchObject([
+    {
+      app: 'jobs',
+      source: 'github-partner',
+      mode: 'overlap',
+      timeToContainMs: 4_000,
+      timeToRevokeMs: 4_000,
+      oldRefused: true,
+      newAccepted: true,
+      clients: { failures: 0, outMs: 0 },
+    },
+    {
+      app: 'mail',
+      mode: 'revoke-first',
+      timeToContainMs: 120,
+      intruderCutMs: 110,
+      clients: { count: 3, queries: 1_500, failures: 40, outMs: 2_500 },
+    },
+  ]);
+  expect(summaryOf(good()).clients.failures).toBe(0);
+  expect(summaryText(good(), [])).toContain('its clients were out for 2.50 s (40 failures)');
+});
+
+describe('a promise about a leak that wasn’t kept is named', () => {
+  const cases: readonly (readonly [string, Partial<IncidentFacts>, string])[] = [
+    [
+      'it never worked',
+      { valid: false },
+      'the credential of mail that was reported did not work in the first place',
+    ],
+    ['the other mode', { mode: 'overlap' }, 'the leak of mail was answered overlap instead of revoke-first'],
+    [
+      'accepted again in the end',
+      { oldRefused: false },
+      'the leaked credential of mail was not refused in real logins',
+    ],
+    [
+      'never refused',
+      { timeToContainMs: undefined },
+      'the leaked credential of mail was not refused in real logins',
+    ],
+    ['only disabled', { timeToRevokeMs: undefined }, 'the leaked password of mail is still there'],
+    [
+      'a session that goes on',
+      { intruderCutMs: undefined },
+      'a session with the leaked credential of mail is still open',
+    ],
+    ['no new one', { newAccepted: false }, 'the new credential of mail is not accepted'],
+  ];
+  test.each(cases)('%s', (_, change, expected) => {
+    const facts = good();
+    const last = facts.chapters.at(-1) as Chapter;
+    const changed = { ...last, leak: leak({ ...REVOKED_FIRST, ...change }) };
+    expect(broken({ ...facts, chapters: facts.chapters.with(-1, changed) }, 'in the end')).toEqual([
+      expected,
+    ]);
+  });
+
+  test('no leak was answered', () => {
+    const chapters = good().chapters.map(({ leak: _leak, ...chapter }) => chapter);
+    expect(broken({ ...good(), chapters }, 'in the end')).toEqual(['2 leaks should have been answered']);
   });
 });
 
@@ -113,7 +209,7 @@ describe('a promise that wasn’t kept is named', () => {
     [
       'a pod too few',
       (facts) => ({ ...facts, pods: facts.pods.slice(0, -1) }),
-      'not all pods of jobs are on the current version',
+      'not all pods of mail are on the current version',
     ],
     [
       'the killed worker’s rotation was not recovered',
@@ -123,7 +219,7 @@ describe('a promise that wasn’t kept is named', () => {
     [
       'the rollout that had to fail did not',
       (facts) => ({ ...facts, chapters: facts.chapters.toSpliced(2, 1, facts.chapters[1] as Chapter) }),
-      'the rotations should have ended done, done, rolled-back, done',
+      'the rotations should have ended done, done, rolled-back, done, done, done',
     ],
     [
       'the old credential was still accepted',

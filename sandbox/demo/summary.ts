@@ -2,8 +2,9 @@ import type { Verdict } from '../../ledger/audit.ts';
 import type { RotationJson } from '../../orchestrator/cli/follow.ts';
 import type { Pod } from '../controllers/client/wire.ts';
 import { isReady } from '../controllers/pod-facts.ts';
+import { brokenBy, type IncidentFacts, incidentSummary, incidentText } from './incident.ts';
 import { type Report, totalsOf } from './reports.ts';
-import type { App } from './workloads.ts';
+import { APPS, type App } from './workloads.ts';
 
 /** One rotation of the story, with the pods of its application before and after. */
 export interface Chapter {
@@ -11,6 +12,8 @@ export interface Chapter {
   readonly rotation: RotationJson;
   readonly before: readonly Pod[];
   readonly after: readonly Pod[];
+  /** What it answers, when that was a leak. */
+  readonly leak?: IncidentFacts;
 }
 
 export interface RolloutSummary {
@@ -38,7 +41,7 @@ export interface Facts {
   readonly chapters: readonly Chapter[];
   readonly pods: readonly PodSummary[];
   readonly reports: readonly Report[];
-  /** By the database's own account: each query of a client makes one. */
+  /** By the database's own account, of those that aren't counted apart: each query of a client makes one. */
   readonly orders: number;
   readonly audit: Verdict;
   readonly seconds: number;
@@ -46,7 +49,7 @@ export interface Facts {
 
 /** The summary as `--json` prints it. */
 export function summaryOf({ chapters, pods, reports, audit, seconds }: Facts) {
-  const { count, queries, failures } = totalsOf(reports);
+  const { count, queries, failures } = totalsOf(countedTogether(reports));
   return {
     clients: { count, queries, failures },
     cluster: { pods, rollouts: chapters.map(rolloutOf) },
@@ -54,9 +57,16 @@ export function summaryOf({ chapters, pods, reports, audit, seconds }: Facts) {
       const { id, policy, trigger, state, recovered, durationMs, steps, proof, error } = rotation;
       return { id, policy, trigger, state, recovered, durationMs, steps, proof, error };
     }),
+    incidents: chapters.flatMap(({ leak }) => (leak ? [incidentSummary(leak, reports)] : [])),
     audit,
     seconds,
   };
+}
+
+/** Without the clients of a credential that is revoked before they have another. */
+export function countedTogether(reports: readonly Report[]): readonly Report[] {
+  const apart = APPS.filter((app) => app.apart).map(({ name }) => name as string);
+  return reports.filter(({ app }) => !apart.includes(app));
 }
 
 /** The pods that run now, with the version that each process says it has. */
@@ -97,14 +107,19 @@ function identities(pods: readonly Pod[]): string {
     .join();
 }
 
-/** How the four chapters end when Rotor keeps its promises. */
-const EXPECTED = ['done', 'done', 'rolled-back', 'done'];
+/** How the six chapters end when Rotor keeps its promises. */
+const EXPECTED = ['done', 'done', 'rolled-back', 'done', 'done', 'done'];
+/** In the fourth, a worker is killed. */
+const KILLED = 3;
+const LEAKS = 2;
 const ENOUGH_QUERIES = 1_000;
 
 /** What isn't as promised, in words; empty when everything is. In the end all pods have ended, and said their last numbers. */
 export function broken(facts: Facts, when: 'so far' | 'in the end'): readonly string[] {
   const { chapters, pods, reports, orders, audit } = facts;
-  const { queries, failures, running, lastFailures } = totalsOf(reports);
+  const { queries, failures, lastFailures } = totalsOf(countedTogether(reports));
+  const { running } = totalsOf(reports);
+  const leaks = chapters.flatMap(({ leak }) => leak ?? []);
   const rolledBack = chapters.map(rolloutOf).filter(({ result }) => result === 'rolled-back');
   const checks: readonly (readonly [boolean, string])[] = [
     [
@@ -112,7 +127,7 @@ export function broken(facts: Facts, when: 'so far' | 'in the end'): readonly st
       `the rotations should have ended ${EXPECTED.join(', ')}`,
     ],
     [
-      chapters.at(-1)?.rotation.recovered === true,
+      chapters[KILLED]?.rotation.recovered === true,
       'no other worker took over the rotation of the one that was killed',
     ],
     [failures === 0, `queries failed: ${lastFailures.join('; ')}`],
@@ -126,6 +141,8 @@ export function broken(facts: Facts, when: 'so far' | 'in the end'): readonly st
       `the clients have counted ${queries} orders, the database ${orders}`,
     ],
     [isProven(chapters), 'a rotation is done without a proof'],
+    [leaks.length === LEAKS, `${LEAKS} leaks should have been answered`],
+    ...leaks.flatMap(brokenBy).map((problem) => [false, problem] as const),
     [
       rolledBack.every(({ untouched }) => untouched),
       'the pods of before were touched by a rollout that failed',
@@ -164,7 +181,9 @@ function statesOf(chapters: readonly Chapter[]): readonly string[] {
 /** The summary for people. */
 export function summaryText(facts: Facts, problems: readonly string[]): string {
   const { chapters, pods, reports, audit, seconds } = facts;
-  const { count, queries, failures } = totalsOf(reports);
+  const { count, queries, failures } = totalsOf(countedTogether(reports));
+  const leaks = chapters.flatMap(({ leak }) => (leak ? [incidentText(leak, reports)] : []));
+  const apart = APPS.filter((app) => app.apart).map(({ name }) => name);
   const apps = [...new Set(chapters.map(({ app }) => app))];
   const workloads = apps.map((app) => {
     const current = pods.filter((pod) => isOnCurrent(pod, app, chapters)).length;
@@ -177,7 +196,8 @@ export function summaryText(facts: Facts, problems: readonly string[]): string {
   return `
 rotations   ${statesOf(chapters).join(', ')}
 pods        ${workloads.join(', ')}, ready on the current credential${untouched ? '; the failed rollout touched none' : ''}
-clients     ${count} pods in all, ${queries} queries, ${failures} failures
+clients     ${count} pods in all, ${queries} queries, ${failures} failures; ${apart.join()} is counted apart
+leaks       ${leaks.join('\n            ')}
 proofs      ${isProven(chapters) ? 'every old credential was refused, every new one accepted' : 'MISSING'}
 audit       ${audit.verified ? `verified, ${audit.rows} rows` : `BROKEN: ${audit.broken}`}
 took        ${seconds} s

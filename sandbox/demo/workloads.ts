@@ -9,6 +9,7 @@ import {
   SERVICES,
 } from '../controllers/client/kinds.ts';
 import type { Draft, Stored } from '../controllers/client/wire.ts';
+import type { AppName } from './app-names.ts';
 import type { Shop } from './shop.ts';
 
 export const NAMESPACE = 'shop';
@@ -22,22 +23,25 @@ const CLIENT = fileURLToPath(new URL('client.ts', import.meta.url));
 
 /** An application of the shop: a Deployment of this name behind a Service of this name. */
 export interface App {
-  readonly name: 'web' | 'jobs';
+  readonly name: AppName;
   readonly replicas: number;
   /** The Secret that Rotor delivers to it, which is also its policy's name. */
   readonly secret: string;
   readonly strategy: 'rolling' | 'blueGreen';
+  /** Its credential is revoked before it has another, so its clients do fail: they are counted apart. */
+  readonly apart?: true;
 }
 
 export const WEB: App = { name: 'web', replicas: 3, secret: 'web-db', strategy: 'blueGreen' };
 export const JOBS: App = { name: 'jobs', replicas: 2, secret: 'jobs-db', strategy: 'rolling' };
-export const APPS: readonly App[] = [WEB, JOBS];
+export const MAIL: App = { name: 'mail', replicas: 2, secret: 'mail-db', strategy: 'rolling', apart: true };
+export const APPS: readonly App[] = [WEB, JOBS, MAIL];
 
 /** Creates one object. */
 type Planned = (api: Api) => Promise<unknown>;
 
 /**
- * What somebody would apply for this shop with kubectl: `web` mounts its Secret as files, `jobs` has it in its environment.
+ * What somebody would apply for this shop with kubectl: `web` mounts its Secret as files, `jobs` and `mail` have it in their environment.
  * @param reports folder of this machine into which the pods write what they count
  */
 export function workloadsFor(shop: Shop, reports: string): readonly Planned[] {
