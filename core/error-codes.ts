@@ -82,6 +82,10 @@ export const ERROR_CODES = {
     'Somebody else changed the stages of this path: compare `rotor describe` with the store.',
   ],
   'store.not-found': ['terminal', 'Check the store path; `rotor describe policy` shows what Rotor knows.'],
+  'store.permission-denied': [
+    'terminal',
+    'Grant the identity that Rotor uses at the store what the message names.',
+  ],
   'store.fenced': ['terminal', 'Nothing to do: a later worker has written already.'],
   'store.sealed': [
     'terminal',
@@ -134,6 +138,14 @@ export const ERROR_CODES = {
   ],
   'hook.malformed': ['terminal', 'Send what docs/incidents.md describes for this kind of source.'],
   'hook.replayed': ['terminal', 'Nothing to do: this delivery was taken before.'],
+  'function.invalid-event': [
+    'terminal',
+    'Send SecretId, ClientRequestToken and Step, as AWS Secrets Manager does to a rotation function.',
+  ],
+  'function.not-rotatable': [
+    'terminal',
+    'Start the rotation with `aws secretsmanager rotate-secret`, which stages a version as AWSPENDING and calls the steps.',
+  ],
   'internal.bug': ['terminal', 'This is a bug in Rotor: please report it with the rotation id.'],
 } as const satisfies Record<string, readonly [ErrorKind, string]>;
 
