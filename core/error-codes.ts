@@ -82,10 +82,10 @@ export const ERROR_CODES = {
     'Somebody else changed the stages of this path: compare `rotor describe` with the store.',
   ],
   'store.not-found': ['terminal', 'Check the store path; `rotor describe policy` shows what Rotor knows.'],
-  'store.permission-denied': [
-    'terminal',
-    'Grant the identity that Rotor uses at the store what the message names.',
-  ],
+  'store.throttled': ['retryable', 'Nothing to do: Rotor waits as long as the store asks.'],
+  'store.refused': ['terminal', 'Check the credentials with which the workers log in to the store.'],
+  'store.permission-denied': ['terminal', 'Grant the identity of the workers what the message names.'],
+  'store.too-large': ['terminal', 'Shorten the document, or use a store that takes longer ones.'],
   'store.fenced': ['terminal', 'Nothing to do: a later worker has written already.'],
   'store.sealed': [
     'terminal',

@@ -40,7 +40,7 @@ export function apiError(error: unknown, { operation, secretId, changes }: Asked
     });
   }
   if (NO_IDENTITY.test(name)) {
-    return new RotorError('store.permission-denied', {
+    return new RotorError('store.refused', {
       ...details,
       what: `${doing}: AWS does not accept the credentials of this function, or there are none (${name})`,
       hint: 'Give the function a role; outside of AWS set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile.',
@@ -53,11 +53,18 @@ export function apiError(error: unknown, { operation, secretId, changes }: Asked
       hint: 'See with `aws secretsmanager describe-secret` who holds AWSCURRENT and AWSPENDING, and whether the secret is being deleted.',
     });
   }
-  const kind = changes && !THROTTLED.test(name) ? ('ambiguous' as const) : ('retryable' as const);
+  const word = foreignCode(error) ?? (name || 'unknown error');
+  if (THROTTLED.test(name)) {
+    return new RotorError('store.throttled', {
+      ...details,
+      what: `${doing}: throttled (${word})`,
+      hint: 'Nothing to do: the step is repeated without harm.',
+    });
+  }
   return new RotorError('store.unavailable', {
     ...details,
-    what: `${doing}: ${THROTTLED.test(name) ? 'throttled' : 'no usable answer'} (${foreignCode(error) ?? (name || 'unknown error')})`,
-    hint: "Nothing to do if it doesn't repeat: the step is repeated without harm. Else check that the function reaches Secrets Manager (VPC endpoint, SECRETS_MANAGER_ENDPOINT).",
-    kind,
+    what: `${doing}: no usable answer (${word})`,
+    hint: "Nothing to do if it doesn't repeat: the step is repeated without harm. Else see that the function reaches Secrets Manager (VPC endpoint, SECRETS_MANAGER_ENDPOINT).",
+    kind: changes ? 'ambiguous' : 'retryable',
   });
 }

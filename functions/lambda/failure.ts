@@ -1,3 +1,4 @@
+import type { ErrorKind } from '../../core/error-codes.ts';
 import type { RotorError } from '../../core/errors.ts';
 
 /**
@@ -5,9 +6,13 @@ import type { RotorError } from '../../core/errors.ts';
  * Without cause and stack, which Lambda would log and hand to the caller.
  */
 export class FunctionFailure extends Error {
-  constructor({ code, message, hint }: RotorError) {
+  /** Whether the same event may be sent again with hope; the HTTP forms answer by it. */
+  readonly kind: ErrorKind;
+
+  constructor({ code, message, hint, kind }: RotorError) {
     super(`${message.replace(/\.$/, '')}. ${hint}`);
     this.name = code;
+    this.kind = kind;
     this.stack = `${this.name}: ${this.message}`;
   }
 }
