@@ -18,6 +18,7 @@ COPY rotators ./rotators
 COPY stores ./stores
 COPY ledger ./ledger
 COPY workers ./workers
+COPY functions ./functions
 COPY orchestrator ./orchestrator
 ENV PATH=/build/node_modules/.bin:$PATH
 RUN ["node", "scripts/build.ts"]

@@ -13,7 +13,7 @@ class LongestFirst extends BaseSequencer {
 
 export default defineConfig({
   test: {
-    include: ['{core,rotators,stores,ledger,workers,orchestrator,sandbox,test}/**/*.test.ts'],
+    include: ['{core,rotators,stores,ledger,workers,functions,orchestrator,sandbox,test}/**/*.test.ts'],
     globalSetup: ['test/setup/servers.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,

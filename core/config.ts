@@ -14,7 +14,8 @@ const url = (schemes: readonly string[]) => {
 };
 const secretUrl = (schemes: readonly string[]) => url(schemes).transform((text) => SecretValue.of(text));
 
-const address = z
+/** Address and port to listen at, as text such as `127.0.0.1:8420` or `[::1]:8420`. */
+export const listenAddress = z
   .string()
   .regex(/^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):\d{1,5}$/, 'needs address and port, such as "127.0.0.1:8420"')
   .transform(splitListen)
@@ -33,8 +34,8 @@ const schema = z.object({
     'postgresql',
   ]).optional(),
   keyFile: z.string().optional(),
-  listen: address,
-  healthListen: address.optional(),
+  listen: listenAddress,
+  healthListen: listenAddress.optional(),
   home: z.string(),
   mode: z.enum(['embedded', 'production'], 'needs embedded or production').optional(),
   migrate: z.enum(['auto', 'check'], 'needs auto or check'),

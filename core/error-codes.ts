@@ -139,6 +139,14 @@ export const ERROR_CODES = {
   ],
   'hook.malformed': ['terminal', 'Send what docs/incidents.md describes for this kind of source.'],
   'hook.replayed': ['terminal', 'Nothing to do: this delivery was taken before.'],
+  'function.invalid-event': [
+    'terminal',
+    'Send SecretId, ClientRequestToken and Step, as AWS Secrets Manager does to a rotation function.',
+  ],
+  'function.not-rotatable': [
+    'terminal',
+    'Start the rotation with `aws secretsmanager rotate-secret`, which stages a version as AWSPENDING and calls the steps.',
+  ],
   'internal.bug': ['terminal', 'This is a bug in Rotor: please report it with the rotation id.'],
 } as const satisfies Record<string, readonly [ErrorKind, string]>;
 

@@ -11,9 +11,9 @@ export interface Served {
 
 /** @throws RotorError `config.invalid` when the address is taken or not ours */
 export async function serveApi(
-  app: Pick<Hono<ApiEnv>, 'fetch'> | Pick<Hono, 'fetch'>,
+  app: Pick<Hono<ApiEnv>, 'fetch'> | { fetch(request: Request): Response | Promise<Response> },
   { host, port }: { host: string; port: number },
-  variable: 'ROTOR_LISTEN' | 'ROTOR_HEALTH_LISTEN' = 'ROTOR_LISTEN',
+  variable: 'ROTOR_LISTEN' | 'ROTOR_HEALTH_LISTEN' | '--listen' = 'ROTOR_LISTEN',
 ): Promise<Served> {
   return new Promise((resolve, reject) => {
     const server = serve({ fetch: app.fetch, hostname: host, port }, (info) => {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError, Option } from 'commander';
 import { RotorError } from '../../core/errors.ts';
+import { registerFunctionCommands } from './function-commands.ts';
 import { registerIncidentCommands } from './incident-commands.ts';
 import { registerKeyCommands } from './key-commands.ts';
 import { registerLookCommands } from './look-commands.ts';
@@ -48,6 +49,7 @@ registerLookCommands(program);
 registerIncidentCommands(program);
 registerTrustCommands(program);
 registerKeyCommands(program);
+registerFunctionCommands(program);
 for (const command of program.commands) command.exitOverride();
 
 try {

@@ -1,21 +1,25 @@
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
+import type { SecretValue } from '../../core/secret.ts';
 import { connectPrimary, endConnection, type Login, type Server } from './connection.ts';
 import { postgresError } from './errors.ts';
 import type { ProviderSpec } from './spec.ts';
 import { resolvePassword, type Target } from './target.ts';
 
+/** The admin of a manifest, or one whose password the caller holds already. */
+export type AdminSpec = ProviderSpec['admin'] | { readonly username: string; readonly password: SecretValue };
+
 /** The admin's connection: opened when first needed, kept for the whole turn, opened anew when it broke. */
 export class Admin {
   readonly #target: Target;
-  readonly #spec: ProviderSpec['admin'];
+  readonly #spec: AdminSpec;
   #server: Promise<Server> | undefined;
 
   /**
    * @param rotated the roles whose passwords change; the admin can't be one of them, for its own reference would go stale
    * @throws RotorError `manifest.invalid`
    */
-  constructor(target: Target, spec: ProviderSpec['admin'], rotated: readonly string[]) {
+  constructor(target: Target, spec: AdminSpec, rotated: readonly string[]) {
     if (spec && rotated.includes(spec.username)) {
       throw new RotorError('manifest.invalid', {
         what: `${spec.username} is both the provider's admin and a role that this policy rotates`,
@@ -36,7 +40,7 @@ export class Admin {
     if (!spec) throw new RotorError('provider.refused-admin', { what: 'the provider has no `admin`' });
     return this.use(call, async () => ({
       username: spec.username,
-      password: await resolvePassword(spec.passwordFrom),
+      password: 'password' in spec ? spec.password : await resolvePassword(spec.passwordFrom),
     }));
   }
 

@@ -7,7 +7,7 @@ import { freePort } from './postgres-servers.ts';
 const CACHE = fileURLToPath(new URL('../../.cache/moto', import.meta.url));
 
 export interface FoundMoto {
-  /** Folder of `python` (with boto3) and `moto_server`; '' where there is none. */
+  /** Folder of `python` (with boto3), `aws` and `moto_server`; '' where there is none. */
   readonly bin: string;
   /** Why there is none, ready to be put behind the name of a suite. */
   readonly skipped: string;
@@ -22,6 +22,9 @@ export function findMoto(): FoundMoto {
   return { bin: '', skipped: ' (no moto on this machine: run scripts/moto.sh once)' };
 }
 
+/** What is there, looked at once. */
+export const moto = findMoto();
+
 export interface Moto {
   readonly port: number;
   readonly url: string;
@@ -32,6 +35,10 @@ export interface Moto {
 export function awsEnvironment(url: string): Record<string, string> {
   return {
     AWS_ENDPOINT_URL: url,
+    SECRETS_MANAGER_ENDPOINT: url,
+    AWS_CONFIG_FILE: '/dev/null',
+    AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+    AWS_PAGER: '',
     AWS_REGION: 'eu-central-1',
     AWS_DEFAULT_REGION: 'eu-central-1',
     AWS_ACCESS_KEY_ID: 'AKIAIOSFODNN7EXAMPLE',
