@@ -13,32 +13,52 @@ export interface Containment<Spec = unknown> {
   readonly spec: Spec;
 }
 
+const DUE = `ended_at IS NULL AND contained_at IS NULL AND answer = 'rotate'
+                AND (mode = 'revoke-first' OR revoke_by <= clock_timestamp())
+                AND version_id IS NOT NULL AND rotation_id IS NOT NULL
+                AND ($1::uuid IS NULL OR incident_id = $1)
+                AND (lease_until IS NULL OR lease_until <= clock_timestamp())`;
+const PROVIDER = `coalesce((SELECT r.provider FROM rotor.rotations r WHERE r.id = rotation_id), '')`;
+
 /**
- * Takes the containments of an incident that are due and nobody is at, each for `leaseMs`: those that are to be revoked first,
- * and those whose overlap has lasted long enough.
+ * The providers of containments that are due and nobody is at: `namespace/name`, empty for what has none.
+ * @param incidentId undefined: of all incidents
+ */
+export async function providersToContain(
+  ledger: Ledger,
+  incidentId: string | undefined,
+): Promise<readonly string[]> {
+  const rows = await ledger.query<{ provider: string }>(
+    `SELECT DISTINCT ${PROVIDER} AS provider FROM rotor.incident_targets WHERE ${DUE}`,
+    [incidentId ?? null],
+    'providers-to-contain',
+  );
+  return rows.map(({ provider }) => provider);
+}
+
+/**
+ * Takes the containments of an incident at one provider that are due and nobody is at, each for `leaseMs`: those that are to
+ * be revoked first, and those whose overlap has lasted long enough.
  * @param incidentId undefined: of all incidents
  */
 export async function claimContainments<Spec>(
   ledger: Ledger,
   incidentId: string | undefined,
+  provider: string,
   leaseMs: number,
   limit: number,
 ): Promise<readonly Containment<Spec>[]> {
   return ledger.query<Containment<Spec> & Record<string, unknown>>(
     `UPDATE rotor.incident_targets t SET lease_until = clock_timestamp() + $2 * interval '1 millisecond'
        FROM (SELECT incident_id, policy_uid FROM rotor.incident_targets
-              WHERE ended_at IS NULL AND contained_at IS NULL AND answer = 'rotate'
-                AND (mode = 'revoke-first' OR revoke_by <= clock_timestamp())
-                AND version_id IS NOT NULL AND rotation_id IS NOT NULL
-                AND ($1::uuid IS NULL OR incident_id = $1)
-                AND (lease_until IS NULL OR lease_until <= clock_timestamp())
+              WHERE ${DUE} AND ${PROVIDER} = $4
               LIMIT $3 FOR UPDATE SKIP LOCKED) AS free
        JOIN rotor.incident_targets f USING (incident_id, policy_uid)
        JOIN rotor.rotations r ON r.id = f.rotation_id
       WHERE t.incident_id = free.incident_id AND t.policy_uid = free.policy_uid
      RETURNING t.incident_id AS "incidentId", t.policy_uid AS "policyUid", t.policy, t.version_id AS "versionId",
                t.rotation_id AS "rotationId", t.fence, r.spec`,
-    [incidentId ?? null, leaseMs, limit],
+    [incidentId ?? null, leaseMs, limit, provider],
     'claim-containments',
   );
 }

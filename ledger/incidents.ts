@@ -191,6 +191,16 @@ export async function setTargetRotation(
   );
 }
 
+/** The same for many: each rotation answers for the credential of its policy. */
+export async function setTargetRotations(ledger: Ledger, rotationIds: readonly string[]): Promise<void> {
+  await ledger.query(
+    `UPDATE rotor.incident_targets t SET rotation_id = r.id
+       FROM rotor.rotations r WHERE r.id = ANY ($1) AND t.policy_uid = r.policy_uid AND t.ended_at IS NULL`,
+    [rotationIds],
+    'target-rotations',
+  );
+}
+
 /** What was measured of a credential whose incident ends. */
 export interface EndedTarget {
   readonly mode: Mode;

@@ -67,6 +67,20 @@ export async function getPolicy<Spec>(ledger: Ledger, policy: string): Promise<P
   return fromRow(rows[0]) as Policy<Spec>;
 }
 
+/** The policies of these names (`namespace/name`) that there are. */
+export async function getPolicies<Spec>(
+  ledger: Ledger,
+  policies: readonly string[],
+): Promise<readonly Policy<Spec>[]> {
+  const rows = await ledger.query<PolicyRow & Record<string, unknown>>(
+    `SELECT p.* FROM unnest($1::text[]) AS named (policy)
+       JOIN rotor.policies p ON p.namespace = split_part(policy, '/', 1) AND p.name = split_part(policy, '/', 2)`,
+    [policies],
+    'get-policies',
+  );
+  return rows.map((row) => fromRow(row) as Policy<Spec>);
+}
+
 export async function listPolicies<Spec>(ledger: Ledger, limit = 1_000): Promise<readonly Policy<Spec>[]> {
   const rows = await ledger.query<PolicyRow & Record<string, unknown>>(
     'SELECT * FROM rotor.policies ORDER BY namespace, name LIMIT $1',

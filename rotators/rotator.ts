@@ -90,4 +90,15 @@ export interface Rotator<ProviderSpec = unknown, CredentialSpec = unknown> {
   /** Schema of the RotationPolicy manifest's `spec.credential.<kind>`. */
   readonly credential: z.ZodType<CredentialSpec>;
   open(provider: ProviderSpec | undefined, credential: CredentialSpec): RotatorSession;
+  /**
+   * The same kind for one piece of work about many credentials: its sessions take over each other's connections to the
+   * provider, one after the other. Absent where that would save nothing.
+   */
+  sharing?(): Sharing<ProviderSpec, CredentialSpec>;
+}
+
+export interface Sharing<ProviderSpec = unknown, CredentialSpec = unknown> {
+  readonly open: Rotator<ProviderSpec, CredentialSpec>['open'];
+  /** Ends what is open; sessions that are still at work end theirs themselves. */
+  close(): Promise<void>;
 }

@@ -1,10 +1,10 @@
 import type { Ledger } from '../../ledger/database.ts';
-import { setTargetRotation } from '../../ledger/incidents.ts';
-import { getPolicy } from '../../ledger/policies.ts';
+import { setTargetRotation, setTargetRotations } from '../../ledger/incidents.ts';
+import { getPolicies, getPolicy } from '../../ledger/policies.ts';
 import { hurryRotation, openRotationOf } from '../../ledger/rotations.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
-import { createRotationOf } from '../operations/rotate.ts';
+import { createRotationOf, createRotationsOf } from '../operations/rotate.ts';
 
 /**
  * The rotation that answers for a credential: a new one, or the one that is open already and goes on, knowing what leaked
@@ -25,4 +25,38 @@ export async function answerTarget(
   const rotation = made ?? open?.id;
   if (rotation !== undefined) await setTargetRotation(ledger, policyUid, rotation);
   return rotation;
+}
+
+export interface ToAnswer {
+  readonly policyUid: string;
+  /** `namespace/name` */
+  readonly policy: string;
+}
+
+/**
+ * The rotations that answer for many credentials, made in a few statements, however many they are.
+ * @param holdMs the new ones begin after that long, unless they are let go earlier
+ * @returns the ids of those that may begin now
+ */
+export async function answerTargets(
+  orchestrator: Orchestrator,
+  ledger: Ledger,
+  targets: readonly ToAnswer[],
+  requestedBy: string,
+  holdMs: number | undefined,
+): Promise<readonly string[]> {
+  if (targets.length === 0) return [];
+  const policies = await getPolicies<PolicySpec>(
+    ledger,
+    targets.map(({ policy }) => policy),
+  );
+  const made = await createRotationsOf(orchestrator, ledger, policies, requestedBy, holdMs);
+  await setTargetRotations(ledger, [...made.values()]);
+  const ready: string[] = holdMs === undefined ? [...made.values()] : [];
+  for (const { policyUid, policy } of targets) {
+    if (made.has(policyUid)) continue;
+    const rotation = await answerTarget(orchestrator, ledger, policyUid, policy, requestedBy);
+    if (rotation !== undefined) ready.push(rotation);
+  }
+  return ready;
 }

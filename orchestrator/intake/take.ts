@@ -13,7 +13,7 @@ import {
 import { answerInquiry, type Inquiry, planInquiry } from '../../ledger/inquiries.ts';
 import { planMessages } from '../../ledger/messages.ts';
 import { markCompromised } from '../../ledger/versions.ts';
-import { answerTarget } from '../incidents/answer.ts';
+import { answerTargets } from '../incidents/answer.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { type Decision, decide, worst } from './decide.ts';
 import { lookUpAndForget, type Read } from './lookup.ts';
@@ -121,7 +121,11 @@ function messagesFor({ random }: Orchestrator, incidentId: string, decisions: re
 }
 
 /** Rotations that one transaction makes. */
-const CHUNK = 50;
+const CHUNK = 250;
+/** Where more have to be contained than that, all of them are before their rotations begin: these would take their place. */
+const MANY = 20;
+/** Whoever contains lets them go; should nobody come, they begin by themselves. */
+const HOLD_MS = 30_000;
 
 /**
  * Starts the rotations that answer, and wakes who contains first. The first of many are waited for, so that the sender knows
@@ -134,19 +138,22 @@ async function answerAll(
   source: string,
 ): Promise<void> {
   const leaked = decisions.filter(({ answer }) => answer === 'rotate');
-  const urgent = leaked.some(({ mode }) => mode === 'revoke-first');
+  const urgent = leaked.filter(({ mode }) => mode === 'revoke-first');
+  const many = urgent.length > MANY;
   const answerSome = async (from: number): Promise<void> => {
-    if (from >= leaked.length) return;
-    const wake = await orchestrator.ledger.transaction(async (ledger) => {
-      const rotations: string[] = [];
-      for (const { policyUid, policy } of leaked.slice(from, from + CHUNK)) {
-        const rotation = await answerTarget(orchestrator, ledger, policyUid, policy, source);
-        if (rotation) rotations.push(rotation);
-      }
-      return rotations;
-    });
-    if (urgent) await Promise.all(incidents.map((incident) => orchestrator.wakeIncident(incident)));
-    await Promise.all(wake.map((rotation) => orchestrator.wake(rotation)));
+    const some = leaked.slice(from, from + CHUNK);
+    if (some.length === 0) return;
+    const held = some.filter(
+      ({ mode, versionId }) => many && mode === 'revoke-first' && versionId !== undefined,
+    );
+    const others = some.filter((each) => !held.includes(each));
+    const ready = await orchestrator.ledger.transaction(async (ledger) => [
+      ...(await answerTargets(orchestrator, ledger, held, source, HOLD_MS)),
+      ...(await answerTargets(orchestrator, ledger, others, source, undefined)),
+    ]);
+    if (urgent.length > 0)
+      await Promise.all(incidents.map((incident) => orchestrator.wakeIncident(incident)));
+    await Promise.all(ready.map((rotation) => orchestrator.wake(rotation)));
   };
   await answerSome(0);
   void (async () => {

@@ -8,7 +8,7 @@ import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
 import { openParts, type Parts } from '../../workers/saga/parts.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
 import { type Orchestrator, qualified } from './orchestrator.ts';
-import { rotationSpecOf } from './rotation-spec.ts';
+import { fromLedger, rotationSpecOf } from './rotation-spec.ts';
 
 /** One that would be moved: listed by the policy, or found to read the Secret. */
 export interface PlannedConsumer {
@@ -39,7 +39,7 @@ export async function planRotation(orchestrator: Orchestrator, policyName: strin
   const { ledger, registries, clock, random, log, localStore } = orchestrator;
   const name = qualified(policyName);
   const policy = await getPolicy<PolicySpec>(ledger, name);
-  const { spec } = await rotationSpecOf(ledger, policy, localStore);
+  const { spec } = await rotationSpecOf(fromLedger(ledger), policy, localStore);
   const call = (): Call => ({ deadline: Deadline.after(15_000, clock), fence: 0n, clock, random, log });
   const problems: PlanResult['problems'][number][] = [];
   const attempt = async <T>(doing: string, work: () => Promise<T>): Promise<T | undefined> => {

@@ -5,6 +5,7 @@ import { getPolicy, type Policy } from '../../ledger/policies.ts';
 import { answerRequest } from '../../ledger/rotation-requests.ts';
 import {
   createRotation,
+  createRotations,
   getRotation,
   openRotationOf,
   requestCancel,
@@ -13,7 +14,7 @@ import {
 } from '../../ledger/rotations.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
 import { type Orchestrator, qualified } from './orchestrator.ts';
-import { rotationSpecOf } from './rotation-spec.ts';
+import { fromLedger, rememberingResources, rotationSpecOf } from './rotation-spec.ts';
 
 /**
  * Creates a rotation within `ledger` (a transaction, perhaps). What happens to it later belongs to the trace of this.
@@ -31,6 +32,33 @@ export async function createRotationOf(
   );
 }
 
+/**
+ * Creates the rotations that answer an incident, within `ledger` (a transaction).
+ * @param holdMs they begin after that long, unless they are let go earlier
+ * @returns their ids by the uid of the policy, without those that have an open rotation already
+ */
+export async function createRotationsOf(
+  { random, localStore }: Orchestrator,
+  ledger: Ledger,
+  policies: readonly Policy<PolicySpec>[],
+  requestedBy: string,
+  holdMs: number | undefined,
+): Promise<ReadonlyMap<string, string>> {
+  return inSpan('rotor.request', { 'rotor.trigger': 'incident' }, async () => {
+    const resources = rememberingResources(ledger);
+    const trace = currentTraceparent();
+    const wanted = [];
+    for (const policy of policies) {
+      const { spec, provider } = await rotationSpecOf(resources, policy, localStore);
+      const { deadlineMs } = policy.spec;
+      const by = { trigger: 'incident', requestedBy, trace, deadlineMs } as const;
+      wanted.push({ id: random.uuid(), policyUid: policy.uid, spec, provider, ...by });
+    }
+    const created = new Set(await createRotations(ledger, wanted, holdMs));
+    return new Map(wanted.filter(({ id }) => created.has(id)).map(({ policyUid, id }) => [policyUid, id]));
+  });
+}
+
 const requestOf = ({ namespace, name }: Policy<PolicySpec>, trigger: Trigger) => ({
   'rotor.policy': `${namespace}/${name}`,
   'rotor.trigger': trigger,
@@ -44,7 +72,7 @@ async function insertRotation(
   requestedBy: string,
   id = random.uuid(),
 ): Promise<string | undefined> {
-  const { spec, provider } = await rotationSpecOf(ledger, policy, localStore);
+  const { spec, provider } = await rotationSpecOf(fromLedger(ledger), policy, localStore);
   const created = await createRotation(ledger, {
     id,
     policyUid: policy.uid,

@@ -1,6 +1,7 @@
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret.ts';
+import type { AdminPool } from './admin-pool.ts';
 import { connectPrimary, endConnection, type Login, type Server } from './connection.ts';
 import { postgresError } from './errors.ts';
 import type { ProviderSpec } from './spec.ts';
@@ -13,13 +14,16 @@ export type AdminSpec = ProviderSpec['admin'] | { readonly username: string; rea
 export class Admin {
   readonly #target: Target;
   readonly #spec: AdminSpec;
+  readonly #pool: AdminPool | undefined;
   #server: Promise<Server> | undefined;
+  #forget: () => void = () => undefined;
 
   /**
    * @param rotated the roles whose passwords change; the admin can't be one of them, for its own reference would go stale
+   * @param pool where connections are taken from and given back to; without one each is opened and ended here
    * @throws RotorError `manifest.invalid`
    */
-  constructor(target: Target, spec: AdminSpec, rotated: readonly string[]) {
+  constructor(target: Target, spec: AdminSpec, rotated: readonly string[], pool?: AdminPool) {
     if (spec && rotated.includes(spec.username)) {
       throw new RotorError('manifest.invalid', {
         what: `${spec.username} is both the provider's admin and a role that this policy rotates`,
@@ -28,6 +32,7 @@ export class Admin {
     }
     this.#target = target;
     this.#spec = spec;
+    this.#pool = pool;
   }
 
   get configured(): boolean {
@@ -38,6 +43,8 @@ export class Admin {
   async server(call: Call): Promise<Server> {
     const spec = this.#spec;
     if (!spec) throw new RotorError('provider.refused-admin', { what: 'the provider has no `admin`' });
+    const free = this.#server === undefined ? this.#pool?.take(this.#key) : undefined;
+    if (free) this.#server = Promise.resolve(this.#kept(free));
     return this.use(call, async () => ({
       username: spec.username,
       password: 'password' in spec ? spec.password : await resolvePassword(spec.passwordFrom),
@@ -60,9 +67,6 @@ export class Admin {
   }
 
   async #open(call: Call, login: () => Promise<Login>): Promise<Server> {
-    const forget = () => {
-      this.#server = undefined;
-    };
     const { database } = this.#target;
     let opened: Server | undefined;
     try {
@@ -71,21 +75,45 @@ export class Admin {
         throw postgresError(error, 'connecting', `connecting to ${database} as ${known.username}`);
       });
       opened = server;
-      server.client.once('end', forget);
-      server.client.once('error', forget);
+      this.#kept(server);
       await call.deadline.run(`preparing the connection to ${database}`, () => server.client.query(PREPARE));
       return server;
     } catch (error) {
-      forget();
+      this.#server = undefined;
       if (opened) await endConnection(opened.client);
       throw postgresError(error, 'connecting', `connecting to ${database}`);
     }
   }
 
+  /** A connection that broke is opened anew when it is needed again. */
+  #kept(server: Server): Server {
+    const forget = () => {
+      this.#server = undefined;
+    };
+    server.client.once('end', forget);
+    server.client.once('error', forget);
+    this.#forget = () => {
+      server.client.off('end', forget);
+      server.client.off('error', forget);
+    };
+    return server;
+  }
+
   async close(): Promise<void> {
     const server = await this.#server?.catch(() => undefined);
+    // Somebody else's from now on, perhaps.
+    this.#forget();
+    // It may have broken while we waited for it.
+    const kept = this.#server === undefined ? undefined : server;
     this.#server = undefined;
-    if (server) await endConnection(server.client);
+    if (!kept) return;
+    // Without an admin it is the role's own, which nobody else may use.
+    if (this.#pool && this.#spec) await this.#pool.give(this.#key, kept);
+    else await endConnection(kept.client);
+  }
+
+  get #key(): string {
+    return JSON.stringify([this.#target, this.#spec]);
   }
 }
 

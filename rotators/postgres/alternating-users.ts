@@ -4,6 +4,7 @@ import { RotorError } from '../../core/errors.ts';
 import { generatePassword } from '../../core/password.ts';
 import type { Capabilities, PlanReport, RotatorSession } from '../rotator.ts';
 import { Admin } from './admin.ts';
+import type { AdminPool } from './admin-pool.ts';
 import type { Server } from './connection.ts';
 import { assertSamePlace, FORMAT, fieldsOf } from './document.ts';
 import { changeRole, createRole, literal, quoted } from './fence.ts';
@@ -26,10 +27,14 @@ const CAPABILITIES: Capabilities = {
  * Two login roles take turns, both members of one owner role and acting as it (`ALTER ROLE x SET role = owner`), so that
  * objects and default privileges never depend on which of the two made them.
  */
-export function alternatingUsers(provider: ProviderSpec, spec: AlternatingSpec): RotatorSession {
+export function alternatingUsers(
+  provider: ProviderSpec,
+  spec: AlternatingSpec,
+  pool?: AdminPool,
+): RotatorSession {
   const target = targetOf(provider, spec.database);
   const { roles, owner } = spec;
-  const admin = new Admin(target, provider.admin, [...roles, owner]);
+  const admin = new Admin(target, provider.admin, [...roles, owner], pool);
   const otherThan = (current: Credential | undefined) =>
     current?.identity === roles[0] ? roles[1] : roles[0];
   const facts = async (call: Call) => readFacts(await admin.server(call), call, [...roles, owner], owner);

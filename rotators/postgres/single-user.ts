@@ -4,6 +4,7 @@ import { RotorError } from '../../core/errors.ts';
 import { generatePassword } from '../../core/password.ts';
 import type { Capabilities, PlanReport, RotatorSession, Usage } from '../rotator.ts';
 import { Admin } from './admin.ts';
+import type { AdminPool } from './admin-pool.ts';
 import { ask, type Server } from './connection.ts';
 import { assertSamePlace, FORMAT, fieldsOf } from './document.ts';
 import { changeRole, literal, quoted } from './fence.ts';
@@ -19,10 +20,10 @@ import { replicaWarnings, signalWarnings } from './warnings.ts';
  * One role whose password is replaced in place: no overlap, so new logins with the old password are refused from
  * `install` until each consumer has reloaded. Without an admin in the provider the role changes its own password.
  */
-export function singleUser(provider: ProviderSpec, spec: SingleSpec): RotatorSession {
+export function singleUser(provider: ProviderSpec, spec: SingleSpec, pool?: AdminPool): RotatorSession {
   const target = targetOf(provider, spec.database);
   const { role } = spec;
-  const admin = new Admin(target, provider.admin, [role]);
+  const admin = new Admin(target, provider.admin, [role], pool);
   const attempt = async (call: Call, credential: Credential) =>
     attemptLogin(await admin.primary(call), call, credential);
   const capabilities: Capabilities = {

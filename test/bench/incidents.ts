@@ -1,18 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import pg from 'pg';
-import type { Call } from '../../core/call.ts';
 import { systemClock } from '../../core/clock.ts';
-import { encodeCredential } from '../../core/credential.ts';
 import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
-import { Deadline } from '../../core/retry.ts';
 import { Keyring } from '../../core/seal-keyring.ts';
 import { SecretValue } from '../../core/secret.ts';
 import type { Ledger } from '../../ledger/database.ts';
-import { applyPolicy } from '../../ledger/policies.ts';
 import { createRotation, ledgerNow } from '../../ledger/rotations.ts';
+import { followIncidents } from '../../orchestrator/incidents/follow.ts';
 import { parseHooks } from '../../orchestrator/intake/hooks-file.ts';
 import { type Hooks, openHooks } from '../../orchestrator/intake/receive.ts';
 import type { Orchestrator } from '../../orchestrator/operations/orchestrator.ts';
@@ -22,8 +18,10 @@ import { startWorkerHost } from '../../workers/host.ts';
 import { INCIDENT_QUEUE, openQueue } from '../../workers/queue/queue.ts';
 import { noFaults } from '../../workers/saga/faults.ts';
 import type { Registries } from '../../workers/saga/parts.ts';
-import { policiesFor } from './empty-saga.ts';
+import { policiesFor, timed } from './empty-saga.ts';
+import { containByHand, type Leak, logsIn, makeLeaks, makeRoles } from './leaks.ts';
 import { MEMORY_SPEC, memoryParts } from './memory-parts.ts';
+import { median } from './rotation.ts';
 
 export interface Percentiles {
   readonly p50: number;
@@ -35,16 +33,38 @@ export interface IncidentTimes {
   readonly idle: Percentiles;
   /** The same while a thousand rotations wait in the queue. */
   readonly busy: Percentiles;
+  /** How many of them still waited when the last of those reports was answered. */
+  readonly stillQueued: number;
+  /** The calls alone, by hand, in turn with those of `idle`: the median. Milliseconds. */
+  readonly byHand: number;
   /** A thousand credentials in one report, until the last is refused. Milliseconds. */
   readonly thousand: number;
+  /** As many by hand, as many at once as Rotor takes on one provider. Milliseconds. */
+  readonly thousandByHand: number;
 }
 
-const ONE_BY_ONE = 100;
-const AT_ONCE = 1_000;
-const BATCH = 1_000;
+export interface Sizes {
+  readonly oneByOne: number;
+  readonly atOnce: number;
+  readonly batch: number;
+}
+
+const SIZES: Sizes = { oneByOne: 100, atOnce: 1_000, batch: 1_000 };
+const WARM_UP = 10;
+const BY_HAND_LANES = 12;
+/** So long a part of a rotation of the midnight batch takes: its thousand last longer than the reports meanwhile. */
+const PART_MS = 60;
+const FOLLOW_MS = 1_000;
+/** A benchmark that never ends tells nothing. */
+const PATIENCE_MS = 300_000;
 
 /** (l) From a webhook to a proven refusal, on a real PostgreSQL that also keeps ledger and queue. */
-export async function incidentTimes(ledger: Ledger, url: string, folder: string): Promise<IncidentTimes> {
+export async function incidentTimes(
+  ledger: Ledger,
+  url: string,
+  folder: string,
+  sizes = SIZES,
+): Promise<IncidentTimes> {
   const registries = withMemory({ stores: stores({ keyring: Keyring.generate() }) });
   const queueName = `bench-${randomUUID()}`;
   const queueUrl = SecretValue.of(url);
@@ -78,17 +98,42 @@ export async function incidentTimes(ledger: Ledger, url: string, folder: string)
     concurrency: 10,
     sweepMs: 2_000,
   });
+  // As every orchestrator does: whoever could not be answered at once is answered a little later.
+  const following = setInterval(() => void followIncidents(orchestrator).catch(() => undefined), FOLLOW_MS);
   try {
-    const leaks = await makeLeaks(orchestrator, url, folder, 2 * ONE_BY_ONE + AT_ONCE + 10);
-    // Connections, prepared statements and code are warm afterwards.
-    await oneByOne(ledger, hooks, leaks.splice(0, 10));
-    const idle = percentiles(await oneByOne(ledger, hooks, leaks.splice(0, ONE_BY_ONE)));
-    const midnight = batch(ledger, orchestrator);
-    const busy = percentiles(await oneByOne(ledger, hooks, leaks.splice(0, ONE_BY_ONE)));
-    await midnight;
-    const [thousand = 0] = (await contained(ledger, hooks, leaks)).slice(-1);
-    return { idle, busy, thousand };
+    const leaks = await makeLeaks(orchestrator, url, folder, WARM_UP + 2 * sizes.oneByOne + sizes.atOnce);
+    const roles = await makeRoles(url, sizes.oneByOne + sizes.atOnce);
+    const idle: number[] = [];
+    const byHand: number[] = [];
+    for (const [index, leak] of leaks.splice(0, WARM_UP + sizes.oneByOne).entries()) {
+      const ms = await contained(ledger, hooks, [leak]);
+      await untilIdle(ledger);
+      // Connections, prepared statements and code are warm by now.
+      if (index < WARM_UP) continue;
+      idle.push(ms);
+      byHand.push(await containByHand(url, roles.pop() as Leak));
+    }
+    await midnight(ledger, orchestrator, sizes.batch);
+    const busy: number[] = [];
+    for (const leak of leaks.splice(0, sizes.oneByOne)) busy.push(await contained(ledger, hooks, [leak]));
+    const stillQueued = await openRotations(ledger);
+    await untilIdle(ledger);
+    const thousandByHand = await timed(sizes.atOnce, BY_HAND_LANES, async (index) => {
+      await containByHand(url, roles[index] as Leak);
+    });
+    const thousand = await contained(ledger, hooks, leaks);
+    for (const { role, secret } of leaks)
+      if (await logsIn(url, role, secret)) throw new Error(`${role} still logs in`);
+    return {
+      idle: percentiles(idle),
+      busy: percentiles(busy),
+      stillQueued,
+      byHand: median(byHand),
+      thousand,
+      thousandByHand,
+    };
   } finally {
+    clearInterval(following);
     await host.close();
     await queue.close();
     await incidents.close();
@@ -96,7 +141,7 @@ export async function incidentTimes(ledger: Ledger, url: string, folder: string)
 }
 
 function withMemory({ stores: real }: Pick<Registries, 'stores'>): Registries {
-  const memory = memoryParts();
+  const memory = memoryParts(PART_MS);
   return {
     rotators: [...rotators, ...memory.rotators],
     stores: [...real, ...memory.stores],
@@ -112,89 +157,12 @@ async function bearerHook(folder: string) {
   return parseHooks(`sources: { bench: ${source} }`, 'bench');
 }
 
-interface Leak {
-  readonly policyUid: string;
-  readonly secret: string;
-}
-
-/** Policies with a credential that works: a login role of their own at the database. */
-async function makeLeaks(
-  { ledger, registries, fingerprintKey, localStore }: Orchestrator,
-  url: string,
-  folder: string,
-  count: number,
-): Promise<Leak[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  const { host, port, database } = client;
-  const adminFile = join(folder, 'bench-admin');
-  await writeFile(adminFile, 'admin-password\n', { mode: 0o600 });
-  await client.query(`CREATE ROLE bench_admin LOGIN SUPERUSER PASSWORD 'admin-password'`);
-  await client.query(`CREATE ROLE bench_owner NOLOGIN`);
-  const postgres = {
-    hosts: [{ host, port }],
-    database,
-    admin: { username: 'bench_admin', passwordFrom: { file: adminFile } },
-  };
-  const provider = { kind: 'postgres', spec: postgres };
-  await ledger.query(
-    `INSERT INTO rotor.resources (kind, namespace, name, spec) VALUES ('Provider', 'bench', 'here', $1)`,
-    [JSON.stringify(provider)],
-  );
-  const store = registries.stores.find(({ kind }) => kind === 'local')?.open(localStore.spec);
-  const leaks: Leak[] = [];
-  for (let number = 0; number < count; number += 1) {
-    const role = `bench_${number}_blue`;
-    const secret = `leaked-${randomUUID()}`;
-    await client.query(`CREATE ROLE ${role} LOGIN PASSWORD '${secret}' IN ROLE bench_owner`);
-    const path = `bench/${number}`;
-    const roles = [role, `bench_${number}_green`];
-    const { uid } = await applyPolicy(ledger, {
-      uid: randomUUID(),
-      namespace: 'bench',
-      name: `leak-${number}`,
-      spec: {
-        provider: 'here',
-        credential: { kind: 'postgres', spec: { mode: 'alternating-users', roles, owner: 'bench_owner' } },
-        store: { name: 'local', path },
-        deliver: [],
-        consumers: [],
-        settle: { graceMs: 0, evidence: 'sessions', timeoutMs: 60_000, onTimeout: 'roll-back' },
-        deadlineMs: 600_000,
-        suspend: false,
-      },
-    });
-    const versionId = randomUUID();
-    const fields = { username: role, host, port: String(port), dbname: database ?? '' };
-    const password = SecretValue.of(secret);
-    const document = encodeCredential({ versionId, identity: role, fields, secrets: { password } });
-    const call: Call = {
-      deadline: Deadline.after(15_000),
-      fence: 0n,
-      clock: systemClock,
-      random: cryptoRandom,
-      log: silentLog,
-    };
-    await store?.stage(call, path, versionId, document);
-    await store?.promote(call, path, versionId, undefined);
-    await ledger.query(
-      `INSERT INTO rotor.credential_versions (id, policy_uid, state, identity, fingerprint) VALUES ($1, $2, 'current', $3, $4)`,
-      [versionId, uid, role, password.fingerprint(fingerprintKey)],
-    );
-    leaks.push({ policyUid: uid, secret });
-  }
-  await client.end();
-  return leaks;
-}
-
-async function oneByOne(ledger: Ledger, hooks: Hooks, leaks: readonly Leak[]): Promise<number[]> {
-  const times: number[] = [];
-  for (const leak of leaks) times.push(...(await contained(ledger, hooks, [leak])));
-  return times;
-}
-
-/** Sends one report. @returns milliseconds from its arrival to the proven refusal of each, by the database's clock */
-async function contained(ledger: Ledger, hooks: Hooks, leaks: readonly Leak[]): Promise<number[]> {
+/**
+ * Sends one report.
+ * @returns milliseconds from its arrival to the proven refusal of the last of its credentials, by the database's clock: each
+ *   is recorded after a real attempt
+ */
+async function contained(ledger: Ledger, hooks: Hooks, leaks: readonly Leak[]): Promise<number> {
   const since = (await ledgerNow(ledger)).getTime();
   const body = JSON.stringify(leaks.map(({ secret }) => ({ secret, severity: 'critical' })));
   const { status } = await hooks.receive('bench', '127.0.0.1', {
@@ -204,28 +172,50 @@ async function contained(ledger: Ledger, hooks: Hooks, leaks: readonly Leak[]): 
   });
   if (status !== 202) throw new Error(`a benchmark report was answered ${status}`);
   const uids = leaks.map(({ policyUid }) => policyUid);
-  for (;;) {
-    const rows = await ledger.query<{ at: Date }>(
-      `SELECT contained_at AS at FROM rotor.incident_targets
-        WHERE policy_uid = ANY ($1) AND contained_at IS NOT NULL ORDER BY contained_at`,
+  return until(`${leaks.length} credentials to be refused`, 5, async () => {
+    // One that its rotation has replaced before it was contained is proven dead as well.
+    const [row] = await ledger.query<{ dead: number; at: Date }>(
+      `SELECT count(*)::integer AS dead, max(coalesce(contained_at, ended_at)) AS at FROM rotor.incident_targets
+        WHERE policy_uid = ANY ($1) AND (contained_at IS NOT NULL OR result = 'proven')`,
       [uids],
     );
-    if (rows.length === leaks.length) return rows.map(({ at }) => at.getTime() - since);
-    await systemClock.sleep(5);
-  }
+    return row?.dead === leaks.length ? row.at.getTime() - since : undefined;
+  });
 }
 
-/** A midnight batch: rotations whose parts take no time, all in the queue at once. */
-async function batch(ledger: Ledger, { wake }: Orchestrator): Promise<void> {
-  const policies = await policiesFor(ledger, BATCH);
-  const ids = policies.map(() => randomUUID());
+/** A midnight batch: rotations that wait in the queue all at once. */
+async function midnight(ledger: Ledger, { wake }: Orchestrator, count: number): Promise<void> {
+  const policies = await policiesFor(ledger, count);
   const by = { trigger: 'schedule', requestedBy: 'bench', spec: MEMORY_SPEC, deadlineMs: 600_000 } as const;
-  await Promise.all(
-    ids.map(async (id, index) => {
-      await createRotation(ledger, { id, policyUid: policies[index] as string, ...by });
-      await wake(id);
-    }),
+  await timed(count, 10, async (index) => {
+    const id = randomUUID();
+    await createRotation(ledger, { id, policyUid: policies[index] as string, ...by });
+    await wake(id);
+  });
+}
+
+async function untilIdle(ledger: Ledger): Promise<void> {
+  await until('the queue to be idle', 20, async () =>
+    (await openRotations(ledger)) === 0 ? true : undefined,
   );
+}
+
+async function openRotations(ledger: Ledger): Promise<number> {
+  const [row] = await ledger.query<{ open: number }>(
+    'SELECT count(*)::integer AS open FROM rotor.rotations WHERE holds IS NOT NULL',
+  );
+  return row?.open ?? 0;
+}
+
+async function until<T>(what: string, lookMs: number, seen: () => Promise<T | undefined>): Promise<T> {
+  const deadline = systemClock.monotonicMs() + PATIENCE_MS;
+  for (;;) {
+    const value = await seen();
+    if (value !== undefined) return value;
+    if (systemClock.monotonicMs() > deadline)
+      throw new Error(`waited ${PATIENCE_MS / 1_000} s for ${what}, in vain`);
+    await systemClock.sleep(lookMs);
+  }
 }
 
 function percentiles(times: readonly number[]): Percentiles {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { systemClock } from '../../core/clock.ts';
 import { SecretValue } from '../../core/secret.ts';
 import type { Rotator } from '../../rotators/rotator.ts';
 import type { Stage, Store } from '../../stores/store.ts';
@@ -13,12 +14,16 @@ export const MEMORY_SPEC: RotationSpec = {
   settle: { graceMs: 0, evidence: 'sessions', timeoutMs: 60_000, onTimeout: 'roll-back' },
 };
 
-/** Parts that take no time, so that a benchmark measures everything around them. */
-export function memoryParts(): Registries {
-  return { rotators: [rotator()], stores: [store()], deliveries: [], rollouts: [] };
+/**
+ * Parts that take no time, so that a benchmark measures everything around them.
+ * @param answerMs so long the provider takes to answer all the same
+ */
+export function memoryParts(answerMs = 0): Registries {
+  return { rotators: [rotator(answerMs)], stores: [store()], deliveries: [], rollouts: [] };
 }
 
-function rotator(): Rotator {
+function rotator(answerMs: number): Rotator {
+  const answer = async () => (answerMs > 0 ? systemClock.sleep(answerMs) : undefined);
   return {
     kind: 'memory',
     provider: undefined,
@@ -33,8 +38,11 @@ function rotator(): Rotator {
         fields: {},
         secrets: { value: SecretValue.of(versionId) },
       }),
-      install: async () => undefined,
-      attempt: async () => 'accepted',
+      install: answer,
+      attempt: async () => {
+        await answer();
+        return 'accepted';
+      },
       uninstall: async () => undefined,
       usage: async () => ({ sessions: 0, clients: [] }),
       revoke: async () => undefined,

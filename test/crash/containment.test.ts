@@ -15,7 +15,7 @@ import { Keyring } from '../../core/seal-keyring.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { addTargets, getIncident, openIncident, setTargetRotation } from '../../ledger/incidents.ts';
 import { applyPolicy } from '../../ledger/policies.ts';
-import { createRotation } from '../../ledger/rotations.ts';
+import { createRotation, getRotation } from '../../ledger/rotations.ts';
 import { listVersions } from '../../ledger/versions.ts';
 import { rotators } from '../../rotators/registry.ts';
 import type { RotatorSession } from '../../rotators/rotator.ts';
@@ -69,21 +69,29 @@ interface Leak {
   readonly session: RotatorSession;
 }
 
+interface About {
+  readonly incident?: string;
+  readonly provider?: object;
+  /** Login role of the application, whose password is that of the first. */
+  readonly role?: string;
+}
+
 /** An open incident about a credential that works. */
-async function leak(incident: string = randomUUID(), provider: object = {}): Promise<Leak> {
+async function leak({ incident = randomUUID(), provider = {}, role }: About = {}): Promise<Leak> {
   const { ledger } = test_;
+  const username = role ?? app.initial.username;
   const spec: RotationSpec = {
     rotator: {
       kind: 'postgres',
       provider: app.provider(provider),
-      credential: { mode: 'alternating-users', roles: app.roles, owner: app.owner },
+      credential: { mode: 'alternating-users', roles: [username, app.roles[1]], owner: app.owner },
     },
     store: { kind: 'local', spec: { path: join(app.folder, 'store') }, path: `p${randomUUID().slice(0, 8)}` },
     deliver: [],
     consumers: [],
     settle: { graceMs: 0, evidence: 'sessions', timeoutMs: 1_000, onTimeout: 'roll-back' },
   };
-  const { username, password } = app.initial;
+  const { password } = app.initial;
   const versionId = randomUUID();
   const fields = { username, host: '127.0.0.1', port: String(app.port), dbname: app.name };
   const credential = {
@@ -115,6 +123,15 @@ async function leak(incident: string = randomUUID(), provider: object = {}): Pro
     rotator.credential.parse(spec.rotator.credential),
   ) as RotatorSession;
   return { incident, policyUid: uid, credential, session };
+}
+
+/** Login roles of the application, all with the password of the first. */
+async function roles(count: number): Promise<readonly string[]> {
+  const names = Array.from({ length: count }, (_, number) => `${app.name}_${number}`);
+  for (const name of names)
+    await app.sql(`CREATE ROLE ${name} LOGIN PASSWORD '${app.initial.password}' IN ROLE ${app.owner};
+      GRANT ${name} TO ${app.admin} WITH ADMIN OPTION`);
+  return names;
 }
 
 const leaseOver = () =>
@@ -161,7 +178,7 @@ test('a provider that hangs does not hold back the others of the same incident',
   const address = silent.address();
   const port = typeof address === 'object' ? address?.port : 0;
   const { incident, credential, session } = await leak();
-  await leak(incident, { hosts: [{ host: '127.0.0.1', port }] });
+  await leak({ incident, provider: { hosts: [{ host: '127.0.0.1', port }] } });
   const all = containLeaked(deps(), incident);
   for (let contained = false; !contained; ) {
     const { targets } = await getIncident(test_.ledger, incident);
@@ -174,4 +191,48 @@ test('a provider that hangs does not hold back the others of the same incident',
   const { targets } = await getIncident(test_.ledger, incident);
   expect(targets.filter(({ containedAt }) => containedAt !== undefined)).toHaveLength(1);
   await session.close();
+});
+
+test('a credential that hangs does not hold back the others of the same provider, and is contained when it can be', async () => {
+  const incident = randomUUID();
+  const [stuck, ...others] = await roles(30);
+  const leaks: Leak[] = [];
+  for (const role of [stuck as string, ...others]) leaks.push(await leak({ incident, role }));
+  // Somebody else is at this role and doesn't come to an end.
+  await app.sql(`BEGIN; ALTER ROLE ${stuck} CONNECTION LIMIT 5`);
+  const contained = async () =>
+    (await getIncident(test_.ledger, incident)).targets.filter(({ containedAt }) => containedAt).length;
+  const all = containLeaked(deps(), incident);
+  await expect.poll(contained, { timeout: 30_000 }).toBe(others.length);
+  await app.sql('COMMIT');
+  await all;
+  await leaseOver();
+  await containLeaked(deps(), incident);
+  for (const { session, credential } of leaks) {
+    expect(await session.attempt(aCall(), credential)).toBe('refused');
+    await session.close();
+  }
+  const trail = await test_.ledger.query<{ subject: string }>(
+    `SELECT subject FROM rotor.audit WHERE action = 'credential.contained'`,
+  );
+  expect(trail.map(({ subject }) => subject).toSorted()).toEqual(
+    leaks.map(({ credential }) => `credential/${credential.versionId}`).toSorted(),
+  );
+});
+
+test('of many that leaked at once no rotation begins while a credential still waits for its turn to be contained', async () => {
+  const incident = randomUUID();
+  for (const role of await roles(40)) await leak({ incident, role });
+  await test_.ledger.query(`UPDATE rotor.rotations SET wake_at = clock_timestamp() + interval '1 hour'`);
+  const begun: string[] = [];
+  await containLeaked(deps(), incident, async (rotation) => {
+    const { targets } = await getIncident(test_.ledger, incident);
+    // Under way, at most one in each lane.
+    expect(targets.filter(({ containedAt }) => containedAt === undefined).length).toBeLessThan(12);
+    begun.push(rotation);
+  });
+  const { targets } = await getIncident(test_.ledger, incident);
+  expect(begun.toSorted()).toEqual(targets.map(({ rotationId }) => rotationId).toSorted());
+  for (const id of begun)
+    expect(await getRotation(test_.ledger, id)).toMatchObject({ state: 'queued', wakeAt: undefined });
 });

@@ -6,41 +6,76 @@ import { timeToContain } from '../../core/telemetry.ts';
 import {
   type Containment,
   claimContainments,
+  providersToContain,
   recordContained,
   releaseContainment,
 } from '../../ledger/containment.ts';
+import { letGo } from '../../ledger/rotations.ts';
 import type { Saga } from '../saga/engine.ts';
-import { openParts } from '../saga/parts.ts';
+import { openParts, shareConnections } from '../saga/parts.ts';
 import type { RotationSpec } from '../saga/spec.ts';
+import { workThrough } from './lanes.ts';
 
-/** So many at once, each for that long at most. */
-const LANES = 50;
+/** So many at once at one provider: each is a connection for the admin and one for the attempt. For that long at most. */
+const LANES = 12;
 const LIMIT_MS = 8_000;
 /** Longer than the limit, so that nobody else begins before it is given up. */
 const LEASE_MS = 10_000;
+const FRESH_MS = 1_500;
 
 type Deps = Pick<Saga, 'ledger' | 'registries' | 'clock' | 'random' | 'log' | 'worker' | 'faults'>;
 
 /**
  * Makes providers refuse what has leaked: those credentials of an incident that are due. Repeated without harm; what fails is
- * tried again by the next sweep. As many at once as there are lanes; one that hangs keeps its own lane only.
+ * tried again by the next sweep. Each provider has lanes of its own, so that one that hangs keeps nobody waiting but its own.
  * @param incidentId undefined: of all incidents that wait
- * @param contained told of each rotation that needn't wait any more
+ * @param proceeds told of each rotation that needn't wait any more
  */
 export async function containLeaked(
   deps: Deps,
   incidentId?: string,
-  contained: (rotationId: string) => Promise<void> = async () => undefined,
+  proceeds: (rotationId: string) => Promise<void> = async () => undefined,
 ): Promise<void> {
-  const claim = (limit: number) => claimContainments<RotationSpec>(deps.ledger, incidentId, LEASE_MS, limit);
-  const lane = async (first: Containment<RotationSpec>) => {
-    for (let next: typeof first | undefined = first; next; [next] = await claim(1))
-      if (await contain(deps, next)) await contained(next.rotationId);
+  const { ledger, clock } = deps;
+  const sharing = shareConnections(deps.registries);
+  const within = { ...deps, registries: sharing.registries };
+  const atOne = async (provider: string) => {
+    const handled: string[] = [];
+    const proceed = async () => {
+      const rotations = handled.splice(0);
+      if (rotations.length === 0) return;
+      await letGo(ledger, rotations);
+      for (const rotation of rotations) await proceeds(rotation);
+    };
+    await workThrough<Containment<RotationSpec>>({
+      width: LANES,
+      freshMs: FRESH_MS,
+      clock,
+      take: async (limit) => {
+        const more = await claimContainments<RotationSpec>(ledger, incidentId, provider, LEASE_MS, limit);
+        // Nothing waits for containment any more, so the consumers' turn has come.
+        if (more.length === 0) await proceed();
+        return more;
+      },
+      work: async (containment) => {
+        const outcome = await contain(within, containment);
+        handled.push(containment.rotationId);
+        return outcome !== 'failed';
+      },
+      leave: (containment) => releaseContainment(ledger, containment),
+    });
+    await proceed();
   };
-  await Promise.all((await claim(LANES)).map(lane));
+  try {
+    await Promise.all((await providersToContain(ledger, incidentId)).map(atOne));
+  } finally {
+    await sharing.close();
+  }
 }
 
-async function contain(deps: Deps, containment: Containment<RotationSpec>): Promise<boolean> {
+type Outcome = 'contained' | 'no-way' | 'failed';
+
+async function contain(deps: Deps, containment: Containment<RotationSpec>): Promise<Outcome> {
   const { policy, versionId, incidentId } = containment;
   const log = deps.log.child({ incident: incidentId, policy });
   try {
@@ -49,17 +84,17 @@ async function contain(deps: Deps, containment: Containment<RotationSpec>): Prom
     await deps.faults.reach('contain:performed');
     if (!contained) {
       log.info('the provider can not disable this credential: its rotation replaces it');
-      return false;
+      return 'no-way';
     }
     const recorded = await recordContained(deps.ledger, containment, `worker/${deps.worker}`);
     if (recorded) timeToContain().record(recorded.seconds, { mode: recorded.mode });
     await deps.faults.reach('contain:recorded');
     log.info({ version: versionId }, 'a leaked credential is refused');
-    return true;
+    return 'contained';
   } catch (thrown) {
     log.warn({ err: asRotorError(thrown, `containing ${policy}`) }, 'a containment failed; it is repeated');
     await releaseContainment(deps.ledger, containment).catch(() => undefined);
-    return false;
+    return 'failed';
   }
 }
 

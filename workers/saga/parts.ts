@@ -54,6 +54,25 @@ export function openParts(spec: RotationSpec, registries: Registries): Parts {
   return { rotator, store, deliveries, rollouts, close };
 }
 
+/** The same parts for one piece of work about many credentials, whose rotators share their connections until `close`. */
+export function shareConnections(registries: Registries): {
+  readonly registries: Registries;
+  close(): Promise<void>;
+} {
+  const shared = registries.rotators.map((rotator) => ({ rotator, sharing: rotator.sharing?.() }));
+  return {
+    registries: {
+      ...registries,
+      rotators: shared.map(({ rotator, sharing }) =>
+        sharing ? { ...rotator, open: sharing.open } : rotator,
+      ),
+    },
+    close: async () => {
+      await Promise.allSettled(shared.map(({ sharing }) => sharing?.close()));
+    },
+  };
+}
+
 function byKind<Part extends { readonly kind: string }>(
   parts: readonly Part[],
   kind: string,
