@@ -122,6 +122,13 @@ export const SETTINGS = {
     default: '90d',
     meaning: 'How long the journals of ended rotations are kept; at least 1d.',
   },
+  readsRetentionMs: {
+    variable: 'ROTOR_READS_RETENTION',
+    flag: 'reads-retention',
+    secret: false,
+    default: '90d',
+    meaning: 'How long reads of Secrets that clusters told of are kept; at least 1d.',
+  },
   sweepIntervalMs: {
     variable: 'ROTOR_SWEEP_INTERVAL',
     flag: 'sweep-interval',

@@ -32,6 +32,7 @@ test('nothing set means an embedded Rotor on this machine only', () => {
     leaseMs: 30_000,
     concurrency: 10,
     journalRetentionMs: 90 * 86_400_000,
+    readsRetentionMs: 90 * 86_400_000,
     sweepIntervalMs: 500,
     driftIntervalMs: 300_000,
   });

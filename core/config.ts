@@ -68,6 +68,7 @@ const schema = z.object({
     .regex(/^([1-9]\d{0,2}|1000)$/, 'needs a whole number from 1 to 1000')
     .transform(Number),
   journalRetentionMs: duration({ min: DAY_MS }),
+  readsRetentionMs: duration({ min: DAY_MS }),
   sweepIntervalMs: duration({ min: 50, max: 300_000 }),
   driftIntervalMs: duration({ min: 5_000, max: DAY_MS }),
 } satisfies Record<SettingName, z.ZodType>);

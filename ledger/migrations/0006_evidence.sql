@@ -20,3 +20,25 @@ CREATE TABLE rotor.hook_inquiries (
 );
 CREATE INDEX hook_inquiries_due ON rotor.hook_inquiries (source, next_at) WHERE ended_at IS NULL;
 CREATE INDEX hook_inquiries_by_incident ON rotor.hook_inquiries (incident_id);
+
+-- Reads of delivered Secrets, as audit logs of clusters have them: who, from where, when; nothing of what was read.
+CREATE TABLE rotor.secret_reads (
+  -- Name of the sender, and the cluster's own id of the request: a repeated batch adds nothing.
+  source       text NOT NULL,
+  audit_id     text NOT NULL,
+  at           timestamptz NOT NULL,
+  verb         text NOT NULL,
+  -- Null where a list or a watch covers all namespaces, or all Secrets of one.
+  namespace    text,
+  name         text,
+  user_name    text NOT NULL,
+  impersonated text,
+  groups       text[] NOT NULL,
+  -- The last is the connection's own; those before are what the client says.
+  ips          text[] NOT NULL,
+  user_agent   text,
+  code         integer,
+  PRIMARY KEY (source, audit_id)
+);
+CREATE INDEX secret_reads_at ON rotor.secret_reads (at);
+CREATE INDEX secret_reads_by_secret ON rotor.secret_reads (namespace, name, at);

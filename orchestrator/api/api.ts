@@ -6,12 +6,12 @@ import { RotorError } from '../../core/errors.ts';
 import { withinTrace } from '../../core/telemetry.ts';
 import { ledgerNow } from '../../ledger/rotations.ts';
 import type { Role } from '../../ledger/tokens.ts';
-import type { Hooks } from '../intake/receive.ts';
+import { type Hooks, MAX_BYTES } from '../intake/receive.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { type ApiEnv, access, LIMITS, type Limits } from './access.ts';
 import { answerFor } from './errors.ts';
 import { healthRoutes } from './health.ts';
-import { mountHooks } from './hooks.ts';
+import { hookLimit, mountHooks } from './hooks.ts';
 import { routes } from './routes.ts';
 
 export interface ApiOptions {
@@ -43,7 +43,6 @@ export interface RouteInput {
   readonly context: Context<ApiEnv>;
 }
 
-const MAX_BODY = 1024 * 1024;
 const failure = z.object({ code: z.string(), what: z.string(), hint: z.string() }).openapi('Error');
 
 /** The HTTP API. No endpoint returns a secret, but the one that makes a token, once. */
@@ -54,16 +53,13 @@ export function createApi(orchestrator: Orchestrator, options: ApiOptions): Open
     },
   });
   app.use(secureHeaders({ contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } }));
-  app.use(
-    bodyLimit({
-      maxSize: MAX_BODY,
-      onError: (context) =>
-        context.json(
-          { code: 'api.invalid', what: 'the body is larger than 1 MiB', hint: 'Send less at once.' },
-          413,
-        ),
-    }),
-  );
+  app.use(async (context, next) => {
+    const maxSize = (await hookLimit(options.hooks, context.req)) ?? MAX_BYTES;
+    const mebibytes = maxSize / 1024 / 1024;
+    const what = `the body is larger than ${mebibytes} MiB`;
+    const onError = () => context.json({ code: 'api.invalid', what, hint: 'Send less at once.' }, 413);
+    return bodyLimit({ maxSize, onError })(context, next);
+  });
   app.use((context, next) => withinTrace(context.req.header('traceparent'), next));
   app.onError((thrown, context) => {
     const { error, status } = answerFor(thrown);

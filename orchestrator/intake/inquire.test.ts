@@ -166,7 +166,7 @@ test('the sender is answered before GitHub is asked; then the leaked credential 
   expect(incident.targets).toMatchObject([
     { policy: policy.name, versionId: policy.version, mode: 'revoke-first', matchedBy: ['fingerprint'] },
   ]);
-  expect(incident.targets[0]?.rotationId ?? (await answered(id)).targets[0]?.rotationId).toBeDefined();
+  await until(async () => (await answered(id)).targets[0]?.rotationId);
   expect(github.asked).toEqual(['/repos/acme/shop/secret-scanning/alerts/1?hide_secret=false']);
   expect(await everything()).not.toContain('Pl4nted');
 });

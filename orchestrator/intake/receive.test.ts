@@ -11,6 +11,7 @@ import { SecretValue } from '../../core/secret.ts';
 import { getIncident, incidentReports, listIncidents } from '../../ledger/incidents.ts';
 import { applyPolicy } from '../../ledger/policies.ts';
 import { listRotations } from '../../ledger/rotations.ts';
+import { forgetReads, readsOf } from '../../ledger/secret-reads.ts';
 import { rotators } from '../../rotators/registry.ts';
 import { stores } from '../../stores/registry.ts';
 import { freshLedger, type TestLedger } from '../../test/setup/ledger.ts';
@@ -65,6 +66,7 @@ beforeEach(() => {
   urgent = [];
   const file = `sources:
   scanner: { generic: { secretsFrom: [{ file: ${join(folder, 'secret')} }], signature: { header: X-Signature } } }
+  cluster: { kubernetesAudit: { secretsFrom: [{ file: ${join(folder, 'secret')} }], maxBytes: 2097152 } }
   few: { perMinute: 2, generic: { secretsFrom: [{ file: ${join(folder, 'secret')} }] } }
 `;
   app = createApi(orchestrator, {
@@ -113,6 +115,8 @@ const auditOf = async (action: string) =>
     'SELECT subject, detail FROM rotor.audit WHERE action = $1 ORDER BY id DESC',
     [action],
   );
+
+const incidents = async () => (await listIncidents(test_.ledger, 1_000)).length;
 
 describe('a leak of a current credential', () => {
   test('is an incident with a rotation that answers, committed before the sender is told', async () => {
@@ -226,8 +230,6 @@ test('no match is an answer too, with what was looked for', async () => {
 });
 
 describe('refused, on record, and nothing changed', () => {
-  const incidents = async () => (await listIncidents(test_.ledger, 1_000)).length;
-
   test.each([
     ['a forged one', () => send({ secret: 'x' }, 'guessed'), 401],
     ['one of an unknown source', () => send({ secret: 'x' }, 'shared', 'nobody'), 401],
@@ -265,5 +267,72 @@ describe('refused, on record, and nothing changed', () => {
     for (let knocks = 0; knocks < 70; knocks += 1) last = await send({}, 'guessed');
     expect(last.status).toBe(429);
     expect(Number(last.headers.get('retry-after'))).toBeGreaterThan(0);
+  });
+});
+
+describe('reads of Secrets, as a cluster tells of them', () => {
+  const event = (name: string, more: object = {}) => ({
+    auditID: randomUUID(),
+    stage: 'ResponseComplete',
+    verb: 'get',
+    user: { username: 'alice', groups: ['ops'] },
+    sourceIPs: ['10.0.0.9'],
+    userAgent: 'kubectl',
+    objectRef: { resource: 'secrets', namespace: 'shop', name },
+    responseStatus: { code: 200 },
+    requestReceivedTimestamp: new Date().toISOString(),
+    ...more,
+  });
+  const batch = (...items: object[]) => ({ kind: 'EventList', apiVersion: 'audit.k8s.io/v1', items });
+  const kept = async (name: string) => readsOf(test_.ledger, [{ namespace: 'shop', name }], new Date(0));
+
+  test('are kept where a policy delivers the Secret, once however often they are told, and open no incident', async () => {
+    const { name } = await policyWith('audited-password');
+    const secret = name.split('/')[1] ?? '';
+    const before = await incidents();
+    const told = batch(
+      event(secret),
+      event('of-nobody'),
+      event('', { verb: 'list', objectRef: { resource: 'secrets', namespace: 'shop' } }),
+      event('', { verb: 'list', objectRef: { resource: 'secrets', namespace: 'elsewhere' } }),
+      event(`${secret}-0123456789ab`),
+      event(secret, { requestReceivedTimestamp: new Date(Date.now() + 86_400_000).toISOString() }),
+    );
+    for (const _ of [1, 2, 3]) expect((await send(told, 'shared', 'cluster')).status).toBe(202);
+    expect(await kept(secret)).toMatchObject([
+      { verb: 'get', name: secret, user: 'alice', groups: ['ops'], ips: ['10.0.0.9'], code: 200 },
+      { verb: 'list', namespace: 'shop', name: null },
+    ]);
+    expect(await kept(`${secret}-0123456789ab`)).toHaveLength(2);
+    expect(await kept('of-nobody')).toMatchObject([{ verb: 'list' }]);
+    expect(await incidents()).toBe(before);
+  });
+
+  test('hold nothing that is itself a secret of ours, wherever it is written', async () => {
+    const { name } = await policyWith('Pl4nted-as-agent');
+    const secret = name.split('/')[1] ?? '';
+    const user = { username: 'Pl4nted-as-agent', groups: ['Pl4nted-as-agent', 'ops'] };
+    await send(batch(event(secret, { userAgent: 'Pl4nted-as-agent', user })), 'shared', 'cluster');
+    const reads = (await kept(secret)).filter((read) => read.name === secret);
+    expect(reads).toMatchObject([{ user: 'unnamed', userAgent: null, groups: ['ops'] }]);
+  });
+
+  test('may come in larger batches, from senders who have proven themselves', async () => {
+    const large = batch(event('x', { responseObject: 'x'.repeat(1_500_000) }));
+    expect((await send(large, 'shared', 'cluster')).status).toBe(202);
+    expect((await send(large, 'guessed', 'cluster')).status).toBe(413);
+    const larger = batch(event('x', { responseObject: 'x'.repeat(2_500_000) }));
+    expect((await send(larger, 'shared', 'cluster')).status).toBe(413);
+  });
+
+  test('are forgotten after their time', async () => {
+    const { name } = await policyWith('old-password');
+    const secret = name.split('/')[1] ?? '';
+    const old = new Date(Date.now() - 100 * 86_400_000).toISOString();
+    await send(batch(event(secret, { requestReceivedTimestamp: old }), event(secret)), 'shared', 'cluster');
+    const ours = async () => (await kept(secret)).filter((read) => read.name === secret);
+    expect(await ours()).toHaveLength(2);
+    expect(await forgetReads(test_.ledger, 90 * 86_400_000)).toBe(1);
+    expect(await ours()).toHaveLength(1);
   });
 });

@@ -10,6 +10,7 @@ import { assertBearer } from './proof.ts';
 import type { HookRequest, Surroundings } from './source.ts';
 import { hookSurroundings } from './surroundings.ts';
 import { takeReports } from './take.ts';
+import { takeReads } from './take-reads.ts';
 
 /** What a sender gets to know: a status, and no word about what was wrong. */
 export interface HookAnswer {
@@ -18,6 +19,8 @@ export interface HookAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** Longest body in bytes, unless a source says otherwise. */
+export const MAX_BYTES = 1024 * 1024;
 const CONFIRM_MS = 5_000;
 /** Refusals of one source that are put on record each minute; a flood of forgeries must not fill the trail. */
 const RECORDED_PER_MINUTE = 30;
@@ -26,6 +29,8 @@ const STRANGERS_PER_MINUTE = 60;
 
 export interface Hooks {
   receive(name: string, address: string, request: HookRequest): Promise<HookAnswer>;
+  /** How long a body of this sender may be, told by its headers before it is read. */
+  limit(name: string, headers: HookRequest['headers']): Promise<number>;
   /** Asks sources for what their reports came without, those that are due; called once in a while. */
   inquire(): Promise<void>;
 }
@@ -45,6 +50,19 @@ export function openHooks(orchestrator: Orchestrator, sources: ReadonlyMap<strin
 
   return {
     inquire: inquirer.all,
+    limit: async (name, headers) => {
+      const { source, settings } = sources.get(name) ?? {};
+      const most = source?.maxBytes?.(settings);
+      if (most === undefined) return MAX_BYTES;
+      // A stranger makes us hold no more than anybody else.
+      const proven = await source
+        ?.verify({ method: 'POST', headers, body: Buffer.alloc(0) }, settings, around())
+        .then(
+          () => true,
+          () => false,
+        );
+      return proven ? most : MAX_BYTES;
+    },
     receive: async (name, address, request) => {
       try {
         await take(strangers, address, 0);
@@ -96,6 +114,11 @@ async function act(
     case 'nothing':
       orchestrator.log.info({ source: name, why: message.why }, 'a hook delivery had nothing to act on');
       return { status: 202, body: {} };
+    case 'reads': {
+      const kept = await takeReads(orchestrator, `hook/${name}`, message.context, message.reads);
+      orchestrator.log.debug({ source: name, kept }, 'reads of Secrets are on record');
+      return { status: 202, body: {} };
+    }
     case 'reports': {
       const { deliveryId, reports, answer, wanted } = message;
       const by = `hook/${name}`;

@@ -7,6 +7,7 @@ import { generic } from './sources/generic.ts';
 import { gitguardian } from './sources/gitguardian.ts';
 import { githubAlert } from './sources/github-alert.ts';
 import { githubPartner } from './sources/github-partner.ts';
+import { kubernetesAudit } from './sources/kubernetes-audit.ts';
 import { pagerduty } from './sources/pagerduty.ts';
 import { pubsub } from './sources/pubsub.ts';
 import { sns } from './sources/sns.ts';
@@ -25,5 +26,6 @@ export const hookSources: readonly HookSource[] = [
   cloudEvents,
   eventGrid,
   pubsub,
+  kubernetesAudit,
   generic,
 ] as readonly HookSource[];

@@ -1,4 +1,5 @@
 import type { SecretValue } from '../../core/secret.ts';
+import type { NewRead } from '../../ledger/secret-reads.ts';
 
 export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
@@ -56,6 +57,13 @@ export type Message =
       readonly kind: 'handshake';
       readonly body?: Readonly<Record<string, string>>;
       readonly confirm?: string;
+    }
+  /** Reads of Secrets, to be put on record. @see recordReads for `context` */
+  | {
+      readonly kind: 'reads';
+      readonly deliveryId: string;
+      readonly context: string | undefined;
+      readonly reads: readonly NewRead[];
     }
   /** Authentic, and nothing to act on. */
   | { readonly kind: 'nothing'; readonly deliveryId: string; readonly why: string };

@@ -39,6 +39,8 @@ export interface HookSource<Settings = unknown> {
   /** Key under which the hooks file names it. */
   readonly kind: string;
   readonly settings: z.ZodType<Settings>;
+  /** Longest body in bytes; a mebibyte when absent. Only for sources that prove themselves by their headers alone. */
+  maxBytes?(settings: Settings): number;
   /**
    * Proves over the raw bytes who sent it.
    * @throws RotorError `hook.unauthenticated`

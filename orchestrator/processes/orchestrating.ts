@@ -8,6 +8,7 @@ import { credentialAge } from '../../core/telemetry.ts';
 import { forgetDeliveries } from '../../ledger/incidents.ts';
 import { pruneJournal } from '../../ledger/journal.ts';
 import { oldestCredentialSeconds, type Policy } from '../../ledger/policies.ts';
+import { forgetReads } from '../../ledger/secret-reads.ts';
 import { createToken, findToken } from '../../ledger/tokens.ts';
 import { INCIDENT_QUEUE, openQueue, type RotationQueue } from '../../workers/queue/queue.ts';
 import { createApi } from '../api/api.ts';
@@ -95,6 +96,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     every(PRUNE_MS, () => forgetDeliveries(ledger, DELIVERIES_KEPT_MS)),
     every(AGE_MS, async () => credentialAge().record(await oldestCredentialSeconds(ledger))),
     every(PRUNE_MS, () => pruneJournal(ledger, config.journalRetentionMs)),
+    every(PRUNE_MS, () => forgetReads(ledger, config.readsRetentionMs)),
   ];
   function every(ms: number, work: () => Promise<unknown>): NodeJS.Timeout {
     return setInterval(() => {

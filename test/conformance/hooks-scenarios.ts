@@ -369,6 +369,41 @@ export function hookScenarios(keys: Keys): readonly HookScenario[] {
       },
     },
     {
+      kind: 'kubernetesAudit',
+      settings: { secretsFrom },
+      signsTime: false,
+      carriesSecret: false,
+      bearer: true,
+      request: async (leaked, { secret }) => {
+        const object = { kind: 'Secret', data: { password: leaked }, stringData: { url: leaked } };
+        const event = {
+          level: 'RequestResponse',
+          auditID: 'a2c1d0b5-6b53-4f0e-9b52-5d4e1f0c9a11',
+          stage: 'ResponseComplete',
+          requestURI: '/api/v1/namespaces/shop/secrets/db',
+          verb: 'get',
+          user: {
+            username: 'system:serviceaccount:shop:web',
+            uid: '7',
+            groups: ['system:serviceaccounts', 'system:authenticated'],
+            extra: { 'authentication.kubernetes.io/pod-name': ['web-1'] },
+          },
+          impersonatedUser: { username: 'admin@example.com' },
+          sourceIPs: ['10.0.0.9', '192.168.1.4'],
+          userAgent: 'kubectl/v1.34.1 (linux/amd64) kubernetes/93248f9',
+          objectRef: { resource: 'secrets', namespace: 'shop', name: 'db', apiVersion: 'v1' },
+          responseStatus: { metadata: {}, code: 200 },
+          requestObject: object,
+          responseObject: object,
+          requestReceivedTimestamp: NOW.toISOString(),
+          stageTimestamp: NOW.toISOString(),
+          annotations: { 'authorization.k8s.io/decision': 'allow', note: leaked },
+        };
+        const list = { kind: 'EventList', apiVersion: 'audit.k8s.io/v1', metadata: {}, items: [event] };
+        return request(json(list), bearer(secret));
+      },
+    },
+    {
       kind: 'generic',
       settings: { secretsFrom, signature: { header: 'X-Signature', prefix: 'sha256=' }, idHeader: 'X-Id' },
       signsTime: false,

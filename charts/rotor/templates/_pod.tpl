@@ -58,6 +58,8 @@ capabilities: { drop: [ALL] }
   value: {{ $values.settings.sweepInterval | quote }}
 - name: ROTOR_JOURNAL_RETENTION
   value: {{ $values.settings.journalRetention | quote }}
+- name: ROTOR_READS_RETENTION
+  value: {{ $values.settings.readsRetention | quote }}
 {{- if $values.kubeconfig.secret }}
 - name: KUBECONFIG
   value: /etc/rotor/kubeconfig/config
