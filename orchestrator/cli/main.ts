@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError, Option } from 'commander';
 import { RotorError } from '../../core/errors.ts';
+import { registerApproveCommand } from './approve-command.ts';
 import { registerIncidentCommands } from './incident-commands.ts';
 import { registerKeyCommands } from './key-commands.ts';
 import { registerLookCommands } from './look-commands.ts';
@@ -46,6 +47,7 @@ registerMigrateCommand(program);
 registerPolicyCommands(program);
 registerLookCommands(program);
 registerIncidentCommands(program);
+registerApproveCommand(program);
 registerTrustCommands(program);
 registerKeyCommands(program);
 for (const command of program.commands) command.exitOverride();

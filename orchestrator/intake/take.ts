@@ -10,8 +10,10 @@ import {
   rememberDelivery,
 } from '../../ledger/incidents.ts';
 import { planMessages } from '../../ledger/messages.ts';
+import { planSteps } from '../../ledger/runbook-steps.ts';
 import { markCompromised } from '../../ledger/versions.ts';
 import { answerTarget } from '../incidents/answer.ts';
+import { stepsToKeep } from '../incidents/runbook.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { type Decision, decide, worst } from './decide.ts';
 import { lookUpAndForget, type Read } from './lookup.ts';
@@ -63,6 +65,10 @@ export async function takeReports(
       leaked.map(({ versionId, revokeInMs }) => ({ id: versionId as string, revokeInMs })),
     );
     if (decisions.length === 0) await endIncident(transaction, id);
+    await planSteps(
+      transaction,
+      decisions.map(({ policyUid, answer, steps }) => ({ policyUid, steps: stepsToKeep(steps, answer) })),
+    );
     if (belongsTo.includes(id)) await planMessages(transaction, messagesFor(orchestrator, id, decisions));
     await appendAudit(transaction, {
       actor: source,
@@ -77,7 +83,9 @@ export async function takeReports(
     });
     return belongsTo;
   });
+  await orchestrator.faults?.reach('intake:committed');
   await answerAll(orchestrator, decisions, incidents, source);
+  await orchestrator.faults?.reach('intake:answered');
   return { incidents, decisions, known: read.map(({ matches }) => matches.length > 0) };
 }
 

@@ -34,7 +34,7 @@ export async function containLeaked(
   const claim = (limit: number) => claimContainments<RotationSpec>(deps.ledger, incidentId, LEASE_MS, limit);
   const lane = async (first: Containment<RotationSpec>) => {
     for (let next: typeof first | undefined = first; next; [next] = await claim(1))
-      if (await contain(deps, next)) await contained(next.rotationId);
+      if ((await contain(deps, next)) && next.rotationId !== undefined) await contained(next.rotationId);
   };
   await Promise.all((await claim(LANES)).map(lane));
 }

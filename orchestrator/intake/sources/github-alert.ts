@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { assertSigned, hex, malformed } from '../proof.ts';
 import { readJson, secretsIn, word } from '../reading.ts';
+import type { GithubAlert } from '../report.ts';
 import { secretsFrom } from '../settings.ts';
 import type { HookSource } from '../source.ts';
 
@@ -57,6 +58,7 @@ export const githubAlert: HookSource<z.output<typeof settings>> = {
           reference: `${word(repository.full_name)} alert ${alert.number}`,
           found: alert.secret ? secretsIn(alert.secret) : [],
           hints: {},
+          alert: alertOf(repository.full_name, alert.number),
           severity: alert.validity === 'active' && visible ? 'critical' : 'high',
           validity: alert.validity ?? 'unknown',
           exposure: visible ? 'public' : 'internal',
@@ -65,3 +67,10 @@ export const githubAlert: HookSource<z.output<typeof settings>> = {
     };
   },
 };
+
+/** Owner and repository in the characters that GitHub has for them; undefined for anything else. */
+function alertOf(fullName: string, number: number): GithubAlert | undefined {
+  const [, owner, repo] = /^([A-Za-z0-9_-]{1,100})\/([A-Za-z0-9._-]{1,100})$/.exec(fullName) ?? [];
+  if (owner === undefined || repo === undefined || /^\.+$/.test(repo)) return undefined;
+  return { owner, repo, number };
+}
