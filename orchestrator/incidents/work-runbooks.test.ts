@@ -6,6 +6,7 @@ import { endTarget } from '../../ledger/incidents.ts';
 import { getRotation, listRotations } from '../../ledger/rotations.ts';
 import { type RunbookStage, runbookStage } from '../../test/setup/runbooks.ts';
 import { standardWebhooks } from '../intake/sources/standard-webhooks.ts';
+import { rotateNow } from '../operations/rotate.ts';
 import { describeIncident } from './describe.ts';
 import { workRunbooks } from './work-runbooks.ts';
 
@@ -226,8 +227,8 @@ test('a fast rollout moves all waves at once, bounded, also of a rotation that w
     rollout,
   });
   const { ledger } = stage.test;
+  const id = await rotateNow(stage.orchestrator, 'shop/orders', 'test');
   await stage.report(['orders']);
-  const [{ id = '' } = {}] = await listRotations(ledger, { policy: 'shop/orders' });
   const { spec, createdAt, deadlineAt } = await getRotation<Record<string, unknown>>(ledger, id);
   expect(spec.rollout).toEqual({ maxMoving: 2, pauseMs: 0, coalesceMs: 0 });
   expect(spec.consumers).toEqual(consumers.map((each) => ({ ...each, wave: 0 })));
