@@ -26,7 +26,8 @@ export async function mailTo(deadline: Deadline, target: MailTarget, mail: Mail)
       ? { user: await secretIn(userFrom.file, 'a mail'), pass: await secretIn(passwordFrom.file, 'a mail') }
       : undefined;
   const ca = caFile === undefined ? undefined : await authorities(caFile);
-  const ms = Math.max(1, deadline.remainingMs());
+  // Whole milliseconds: the resolver takes nothing else.
+  const ms = Math.max(1, Math.floor(deadline.remainingMs()));
   const transport = createTransport({
     host,
     port,
@@ -69,6 +70,7 @@ async function authorities(file: string): Promise<string> {
   });
 }
 
+const OF_TLS = /certificate|altnames|\bSSL\b|\bTLS\b/i;
 const NO_CONNECTION = /^(ECONN|EDNS|ESOCKET|ETIMEDOUT|ENOTFOUND|EAI_)/;
 
 /** nodemailer's codes (lib/errors.js of it); the server's own words are left out, they may quote what they were given. */
@@ -77,16 +79,16 @@ function inWords(error: unknown, server: string): RotorError {
   const code = foreignCode(error) ?? '';
   const status = (error as { responseCode?: unknown }).responseCode;
   const said = typeof status === 'number' ? ` with ${status}` : '';
-  const cause = deepest(error);
   if (code === 'EAUTH' || code === 'ENOAUTH')
     return new RotorError('provider.refused-admin', {
       what: `mail server ${server} refuses the login${said}`,
       hint: 'Check the files of `userFrom` and `passwordFrom`.',
       cause: error,
     });
-  if (code === 'ETLS' || /CERT|SELF_SIGNED|UNABLE_TO_|^ERR_SSL|^ERR_TLS/.test(cause))
+  // nodemailer puts its own code in the place of Node's: what was wrong is in the words alone.
+  if (code === 'ETLS' || (code === 'ESOCKET' && error instanceof Error && OF_TLS.test(error.message)))
     return new RotorError('provider.tls', {
-      what: `mail server ${server}: no encrypted connection (${cause || code})`,
+      what: `mail server ${server}: no encrypted connection that can be trusted`,
       hint: 'Check `tls` and `caFile` of the notification.',
       cause: error,
     });
@@ -100,13 +102,4 @@ function inWords(error: unknown, server: string): RotorError {
     hint: 'Check `from` and `to` of the notification.',
     cause: error,
   });
-}
-
-/** The code that says most: of the error, or of what caused it. */
-function deepest(error: unknown): string {
-  const { cause } = error as { cause?: unknown };
-  const inner = foreignCode(cause);
-  if (inner !== undefined) return inner;
-  const reason = (error as { reason?: unknown }).reason;
-  return typeof reason === 'string' ? (reason.split(' ')[0] ?? '') : (foreignCode(error) ?? '');
 }
