@@ -252,20 +252,20 @@ export async function endStep(
 export async function endLikeSteps(
   ledger: Ledger,
   incidentId: string,
-  step: Pick<RunbookStepRow, 'kind' | 'spec'>,
+  step: Pick<RunbookStepRow, 'id' | 'kind' | 'spec'>,
   before: Date,
   result: unknown,
 ): Promise<void> {
   await ledger.query(
     `UPDATE rotor.incident_steps s SET state = 'done', ended_at = clock_timestamp(), result = $5
        FROM rotor.incident_targets t
-      WHERE s.incident_id = $1 AND s.kind = $2 AND s.spec = $3::jsonb AND s.state = 'waiting'
+      WHERE s.incident_id = $1 AND s.kind = $2 AND s.spec = $3::jsonb AND s.state = 'waiting' AND s.id <> $6
         AND t.incident_id = s.incident_id AND t.policy_uid = s.policy_uid
         AND t.result = 'proven' AND t.ended_at <= $4
         AND NOT EXISTS (SELECT FROM rotor.incident_steps b
                          WHERE b.incident_id = s.incident_id AND b.policy_uid = s.policy_uid AND b.ordinal < s.ordinal
                            AND b.state = 'waiting' AND b.kind IN ('approve', 'custom', 'resolve'))`,
-    [incidentId, step.kind, JSON.stringify(step.spec), before, JSON.stringify(result)],
+    [incidentId, step.kind, JSON.stringify(step.spec), before, JSON.stringify(result), step.id],
     'end-like-steps',
   );
 }

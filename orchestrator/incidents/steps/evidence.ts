@@ -1,4 +1,4 @@
-import { rename } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncFolder, writeNewFile } from '../../../core/durable-file.ts';
 import { foreignCode, RotorError } from '../../../core/errors.ts';
@@ -20,7 +20,7 @@ export const evidenceStep: EffectKind = {
   limitMs: () => LIMIT_MS,
 
   async perform({ orchestrator, target: { incidentId }, step }) {
-    const { ledger, random } = orchestrator;
+    const { ledger } = orchestrator;
     const { directory } = evidence.parse(step.spec);
     const before = await ledgerNow(ledger);
     const bundle = await evidenceOf(orchestrator, incidentId);
@@ -29,8 +29,8 @@ export const evidenceStep: EffectKind = {
       page: join(directory, `incident-${incidentId}.html`),
     };
     try {
-      await replace(files.json, `${JSON.stringify(bundle, null, 2)}\n`, random.uuid());
-      await replace(files.page, evidencePage(bundle), random.uuid());
+      await replace(files.json, `${JSON.stringify(bundle, null, 2)}\n`, step.id);
+      await replace(files.page, evidencePage(bundle), step.id);
       await syncFolder(directory);
     } catch (error) {
       throw new RotorError('delivery.failed', {
@@ -44,8 +44,10 @@ export const evidenceStep: EffectKind = {
   },
 };
 
-async function replace(file: string, content: string, unique: string): Promise<void> {
-  const fresh = `${file}.${unique}`;
+async function replace(file: string, content: string, stepId: string): Promise<void> {
+  const fresh = `${file}.${stepId}`;
+  // One who died while writing left it.
+  await rm(fresh, { force: true });
   await writeNewFile(fresh, Buffer.from(content), { mode: 0o600 });
   await rename(fresh, file);
 }
