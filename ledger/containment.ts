@@ -7,15 +7,16 @@ export interface Containment<Spec = unknown> {
   readonly policyUid: string;
   readonly policy: string;
   readonly versionId: string;
-  readonly rotationId: string;
+  /** The rotation that answers; undefined while it waits for an approval. */
+  readonly rotationId: string | undefined;
   readonly fence: bigint;
-  /** Of the rotation that answers. */
+  /** Of the rotation that answers, or will. */
   readonly spec: Spec;
 }
 
 const DUE = `ended_at IS NULL AND contained_at IS NULL AND answer = 'rotate'
                 AND (mode = 'revoke-first' OR revoke_by <= clock_timestamp())
-                AND version_id IS NOT NULL AND rotation_id IS NOT NULL
+                AND version_id IS NOT NULL AND (rotation_id IS NOT NULL OR spec IS NOT NULL)
                 AND ($1::uuid IS NULL OR incident_id = $1)
                 AND (lease_until IS NULL OR lease_until <= clock_timestamp())`;
 const PROVIDER = `coalesce((SELECT r.provider FROM rotor.rotations r WHERE r.id = rotation_id), '')`;
@@ -48,19 +49,22 @@ export async function claimContainments<Spec>(
   leaseMs: number,
   limit: number,
 ): Promise<readonly Containment<Spec>[]> {
-  return ledger.query<Containment<Spec> & Record<string, unknown>>(
+  const rows = await ledger.query<
+    Omit<Containment<Spec>, 'rotationId'> & { rotationId: string | null } & Record<string, unknown>
+  >(
     `UPDATE rotor.incident_targets t SET lease_until = clock_timestamp() + $2 * interval '1 millisecond'
        FROM (SELECT incident_id, policy_uid FROM rotor.incident_targets
               WHERE ${DUE} AND ${PROVIDER} = $4
               LIMIT $3 FOR UPDATE SKIP LOCKED) AS free
        JOIN rotor.incident_targets f USING (incident_id, policy_uid)
-       JOIN rotor.rotations r ON r.id = f.rotation_id
+       LEFT JOIN rotor.rotations r ON r.id = f.rotation_id
       WHERE t.incident_id = free.incident_id AND t.policy_uid = free.policy_uid
      RETURNING t.incident_id AS "incidentId", t.policy_uid AS "policyUid", t.policy, t.version_id AS "versionId",
-               t.rotation_id AS "rotationId", t.fence, r.spec`,
+               t.rotation_id AS "rotationId", t.fence, coalesce(r.spec, t.spec) AS spec`,
     [incidentId ?? null, leaseMs, limit, provider],
     'claim-containments',
   );
+  return rows.map((row) => ({ ...row, rotationId: row.rotationId ?? undefined }));
 }
 
 /**
@@ -76,7 +80,8 @@ export async function recordContained(
   const [recorded] = await ledger.query<{ mode: Mode; seconds: number }>(
     `WITH target AS (
        UPDATE rotor.incident_targets SET contained_at = clock_timestamp(), lease_until = NULL
-        WHERE incident_id = $1 AND policy_uid = $2 AND contained_at IS NULL RETURNING incident_id, mode, contained_at),
+        WHERE incident_id = $1 AND policy_uid = $2 AND version_id = $3 AND contained_at IS NULL
+       RETURNING incident_id, mode, contained_at),
      version AS (
        UPDATE rotor.credential_versions SET contained_at = coalesce(contained_at, clock_timestamp()) WHERE id = $3),
      woken AS (
@@ -86,7 +91,7 @@ export async function recordContained(
        SELECT $5, 'credential.contained', 'credential/' || $3, jsonb_build_object('incident', incident_id) FROM target)
      SELECT t.mode, extract(epoch FROM t.contained_at - i.opened_at)::float8 AS seconds
        FROM target t JOIN rotor.incidents i ON i.id = t.incident_id`,
-    [incidentId, policyUid, versionId, rotationId, actor],
+    [incidentId, policyUid, versionId, rotationId ?? null, actor],
     'record-contained',
   );
   return recorded;

@@ -21,6 +21,8 @@ export interface IncidentTarget {
   readonly rotationId: string | undefined;
   readonly endedAt: Date | undefined;
   readonly result: 'proven' | 'failed' | 'noted' | undefined;
+  /** Why it failed, where there is more to say than that. */
+  readonly reason: string | undefined;
 }
 
 /** A report as it is kept: fingerprints in the place of secrets. */
@@ -152,11 +154,21 @@ export async function addTargets(
   return [...having];
 }
 
+/**
+ * The version that is reported now is the successor of the one that was: it leaked too. It is not contained yet, and those
+ * who put it in place hold later tokens.
+ */
+const NEWER = `(SELECT n.created_at > o.created_at FROM rotor.credential_versions n, rotor.credential_versions o
+                 WHERE n.id = $2 AND o.id = version_id)`;
+
 /** A report that proves a leak makes more of a mere suspicion. */
 async function joinTarget(ledger: Ledger, target: NewTarget): Promise<string> {
   const [open] = await ledger.query<{ incident_id: string }>(
     `UPDATE rotor.incident_targets
-        SET version_id = coalesce($2, version_id), matched_by = (SELECT array_agg(DISTINCT each) FROM unnest(matched_by || $3) AS each),
+        SET version_id = CASE WHEN version_id IS NULL OR ${NEWER} THEN coalesce($2, version_id) ELSE version_id END,
+            contained_at = CASE WHEN ${NEWER} THEN NULL ELSE contained_at END,
+            fence = CASE WHEN ${NEWER} THEN nextval('rotor.fence') ELSE fence END,
+            matched_by = (SELECT array_agg(DISTINCT each) FROM unnest(matched_by || $3) AS each),
             answer = CASE WHEN 'rotate' IN (answer, $4) THEN 'rotate' WHEN 'prove' IN (answer, $4) THEN 'prove' ELSE answer END,
             mode = CASE WHEN 'revoke-first' IN (mode, $5) THEN 'revoke-first' ELSE mode END,
             revoke_by = least(revoke_by, clock_timestamp() + $6 * interval '1 millisecond')
@@ -176,6 +188,39 @@ async function joinTarget(ledger: Ledger, target: NewTarget): Promise<string> {
     what: `policy ${target.policy}: its incident just ended`,
     kind: 'retryable',
   });
+}
+
+/** Keeps by what a target is contained while its rotation waits for an approval. */
+export async function keepTargetSpec(ledger: Ledger, policyUid: string, spec: unknown): Promise<void> {
+  await ledger.query(
+    'UPDATE rotor.incident_targets SET spec = $2 WHERE policy_uid = $1 AND ended_at IS NULL',
+    [policyUid, JSON.stringify(spec)],
+    'target-spec',
+  );
+}
+
+/**
+ * Lets a containment begin that an approval held up; what is due sooner already stays so.
+ * @param revokeInMs undefined: it ends with the rotation
+ */
+export async function releaseTarget(
+  ledger: Ledger,
+  incidentId: string,
+  policyUid: string,
+  { mode, revokeInMs }: Pick<NewTarget, 'mode' | 'revokeInMs'>,
+): Promise<void> {
+  await ledger.query(
+    `WITH target AS (
+       UPDATE rotor.incident_targets
+          SET mode = CASE WHEN 'revoke-first' IN (mode, $3) THEN 'revoke-first' ELSE mode END,
+              revoke_by = least(revoke_by, clock_timestamp() + $4::float8 * interval '1 millisecond')
+        WHERE incident_id = $1 AND policy_uid = $2 AND ended_at IS NULL RETURNING version_id)
+     UPDATE rotor.credential_versions v
+        SET revoke_by = least(v.revoke_by, clock_timestamp() + $4::float8 * interval '1 millisecond')
+       FROM target WHERE v.id = target.version_id`,
+    [incidentId, policyUid, mode, revokeInMs ?? null],
+    'release-target',
+  );
 }
 
 /** The rotation that answers for a credential of an open incident. */
@@ -214,9 +259,10 @@ export async function endTarget(
   incidentId: string,
   policyUid: string,
   result: 'proven' | 'failed' | 'noted',
+  reason?: string,
 ): Promise<EndedTarget | undefined> {
   const [ended] = await ledger.query<EndedTarget & Record<string, unknown>>(
-    `UPDATE rotor.incident_targets t SET ended_at = clock_timestamp(), result = $3
+    `UPDATE rotor.incident_targets t SET ended_at = clock_timestamp(), result = $3, reason = $4
        FROM rotor.incidents i
       WHERE t.incident_id = $1 AND t.policy_uid = $2 AND t.ended_at IS NULL AND i.id = t.incident_id
      RETURNING t.mode, (
@@ -224,7 +270,7 @@ export async function endTarget(
          FROM rotor.credential_versions v
         WHERE v.id = coalesce(t.version_id, (SELECT r.old_version FROM rotor.rotations r WHERE r.id = t.rotation_id))
           AND least(v.contained_at, v.revoked_at) >= i.opened_at) AS "revokedAfter"`,
-    [incidentId, policyUid, result],
+    [incidentId, policyUid, result, reason ?? null],
     'end-target',
   );
   await endIncident(ledger, incidentId);
@@ -245,9 +291,22 @@ export interface OpenTarget {
   readonly tries: number;
   /** Seconds since the last of them ended, by the database's clock. */
   readonly idleSeconds: number;
+  /** An approval holds up its rotation. */
+  readonly held: boolean;
+  /** What it is contained by meanwhile is kept. */
+  readonly kept: boolean;
+  /** An approval of its runbook is still waited for, wherever it stands. */
+  readonly unapproved: boolean;
 }
 
-/** Targets whose rotation has ended, or that have none. */
+const UNAPPROVED = `EXISTS (SELECT FROM rotor.incident_steps s WHERE s.incident_id = t.incident_id AND s.policy_uid = t.policy_uid
+              AND s.kind = 'approve' AND s.state = 'waiting')`;
+const HELD = `EXISTS (SELECT FROM rotor.incident_steps s WHERE s.incident_id = t.incident_id AND s.policy_uid = t.policy_uid
+              AND s.kind = 'approve' AND s.state = 'waiting'
+              AND s.ordinal < (SELECT min(o.ordinal) FROM rotor.incident_steps o WHERE o.incident_id = t.incident_id
+                                  AND o.policy_uid = t.policy_uid AND o.kind = 'rotate'))`;
+
+/** Targets whose rotation has ended, or that have none and don't wait for people. */
 export async function openTargets(ledger: Ledger, limit: number): Promise<readonly OpenTarget[]> {
   const rows = await ledger.query<{ [K in keyof OpenTarget]: NonNullable<OpenTarget[K]> | null }>(
     `SELECT t.incident_id AS "incidentId", t.policy_uid AS "policyUid", t.policy, t.version_id AS "versionId",
@@ -255,14 +314,17 @@ export async function openTargets(ledger: Ledger, limit: number): Promise<readon
             r.new_version AS "rotationNewVersion",
             coalesce(extract(epoch FROM clock_timestamp() - r.ended_at), 0)::float8 AS "idleSeconds",
             (SELECT count(*)::integer FROM rotor.rotations a
-              WHERE a.policy_uid = t.policy_uid AND a.trigger = 'incident' AND a.created_at >= i.opened_at) AS tries
+              WHERE a.policy_uid = t.policy_uid AND a.trigger = 'incident' AND a.created_at >= i.opened_at) AS tries,
+            t.spec IS NOT NULL AS kept, ${UNAPPROVED} AS unapproved, ${HELD} AS held
        FROM rotor.incident_targets t
        JOIN rotor.incidents i ON i.id = t.incident_id
        LEFT JOIN rotor.credential_versions v ON v.id = t.version_id
        LEFT JOIN rotor.rotations r ON r.id = t.rotation_id
       WHERE t.ended_at IS NULL
         AND (r.id IS NULL OR r.state IN ('done', 'rolled-back'))
-      LIMIT $1`,
+        AND NOT (r.id IS NULL AND t.answer = 'rotate' AND t.spec IS NOT NULL AND ${HELD})
+      -- Those that wait for people must not keep the others from being looked at.
+      ORDER BY random() LIMIT $1`,
     [limit],
     'open-targets',
   );
@@ -309,6 +371,7 @@ interface TargetRow {
   rotation_id: string | null;
   ended_at: string | null;
   result: IncidentTarget['result'] | null;
+  reason: string | null;
 }
 
 const SELECT = `SELECT i.*, (SELECT count(*)::integer FROM rotor.incident_reports r WHERE r.incident_id = i.id) AS reports,
@@ -357,6 +420,7 @@ function fromRow(row: IncidentRow): Incident {
     rotationId: target.rotation_id ?? undefined,
     endedAt: target.ended_at === null ? undefined : new Date(target.ended_at),
     result: target.result ?? undefined,
+    reason: target.reason ?? undefined,
   }));
   return {
     id: row.id,

@@ -27,6 +27,8 @@ export interface Match {
   readonly by: string;
   /** `namespace/name` of the runbook that the policy names. */
   readonly runbook: string | undefined;
+  /** Label `environment` of the policy. */
+  readonly environment: string | undefined;
 }
 
 interface MatchRow {
@@ -37,6 +39,7 @@ interface MatchRow {
   matched_by: MatchedBy;
   by: string;
   runbook: string | null;
+  environment: string | null;
 }
 
 /**
@@ -47,20 +50,21 @@ export async function matchCredentials(ledger: Ledger, wanted: LookedFor): Promi
   const rows = await ledger.query<MatchRow & Record<string, unknown>>(
     `SELECT v.policy_uid, p.namespace || '/' || p.name AS policy, v.id AS version_id, v.state AS version_state,
             'fingerprint' AS matched_by, encode(v.fingerprint, 'hex') AS by,
-            p.namespace || '/' || (p.spec -> 'onCompromise' ->> 'runbook') AS runbook
+            p.namespace || '/' || (p.spec -> 'onCompromise' ->> 'runbook') AS runbook,
+            p.spec ->> 'environment' AS environment
        FROM unnest($1::text[]) AS f (hex)
        JOIN rotor.credential_versions v ON v.fingerprint = decode(f.hex, 'hex')
        JOIN rotor.policies p ON p.uid = v.policy_uid
      UNION ALL
      SELECT v.policy_uid, p.namespace || '/' || p.name, v.id, v.state, 'identity', v.identity,
-            p.namespace || '/' || (p.spec -> 'onCompromise' ->> 'runbook')
+            p.namespace || '/' || (p.spec -> 'onCompromise' ->> 'runbook'), p.spec ->> 'environment'
        FROM unnest($2::text[]) AS i (name)
        JOIN LATERAL (SELECT DISTINCT ON (policy_uid) * FROM rotor.credential_versions
                       WHERE identity = i.name AND identity <> '' ORDER BY policy_uid, created_at DESC) v ON true
        JOIN rotor.policies p ON p.uid = v.policy_uid
      UNION ALL
      SELECT p.uid, p.namespace || '/' || p.name, NULL, NULL, 'secretName', s.name,
-            p.namespace || '/' || (p.spec -> 'onCompromise' ->> 'runbook')
+            p.namespace || '/' || (p.spec -> 'onCompromise' ->> 'runbook'), p.spec ->> 'environment'
        FROM unnest($3::text[]) AS s (name)
        JOIN rotor.policies p ON EXISTS (
          SELECT FROM jsonb_array_elements(p.spec -> 'deliver') AS d
@@ -68,12 +72,12 @@ export async function matchCredentials(ledger: Ledger, wanted: LookedFor): Promi
             AND d -> 'spec' -> 'namespaces' ? split_part(s.name, '/', 1))
      UNION ALL
      SELECT p.uid, p.namespace || '/' || p.name, NULL, NULL, 'storePath', s.path,
-            p.namespace || '/' || (p.spec -> 'onCompromise' ->> 'runbook')
+            p.namespace || '/' || (p.spec -> 'onCompromise' ->> 'runbook'), p.spec ->> 'environment'
        FROM unnest($4::text[]) AS s (path)
        JOIN rotor.policies p ON p.spec -> 'store' ->> 'path' = s.path
      UNION ALL
      SELECT p.uid, p.namespace || '/' || p.name, NULL, NULL, 'policy', s.name,
-            p.namespace || '/' || (p.spec -> 'onCompromise' ->> 'runbook')
+            p.namespace || '/' || (p.spec -> 'onCompromise' ->> 'runbook'), p.spec ->> 'environment'
        FROM unnest($5::text[]) AS s (name)
        JOIN rotor.policies p ON p.namespace = split_part(s.name, '/', 1) AND p.name = split_part(s.name, '/', 2)`,
     [wanted.fingerprints, wanted.identities, wanted.secretNames, wanted.storePaths, wanted.policies],
@@ -89,6 +93,7 @@ export async function matchCredentials(ledger: Ledger, wanted: LookedFor): Promi
     matchedBy: row.matched_by,
     by: row.by,
     runbook: row.runbook ?? undefined,
+    environment: row.environment ?? undefined,
   }));
 }
 

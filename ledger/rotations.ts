@@ -365,6 +365,32 @@ export async function resumeRotation(
   return rows.length === 1;
 }
 
+/**
+ * Has an open rotation move the consumers of all waves at once, from its next turn on: those who answer for a leak don't
+ * wait for each other.
+ * @param deadlineMs from now; never later than it was
+ */
+export async function hastenRotation(
+  ledger: Ledger,
+  id: string,
+  {
+    maxMoving,
+    deadlineMs,
+  }: { readonly maxMoving: number | undefined; readonly deadlineMs: number | undefined },
+): Promise<void> {
+  await ledger.query(
+    `UPDATE rotor.rotations r
+        SET spec = CASE WHEN $2::integer IS NULL THEN spec ELSE spec || jsonb_build_object(
+              'rollout', jsonb_build_object('maxMoving', $2::integer, 'pauseMs', 0, 'coalesceMs', 0),
+              'consumers', (SELECT coalesce(jsonb_agg(each || '{"wave": 0}' ORDER BY place), '[]')
+                              FROM jsonb_array_elements(spec -> 'consumers') WITH ORDINALITY AS c (each, place))) END,
+            deadline_at = least(deadline_at, clock_timestamp() + $3::float8 * interval '1 millisecond')
+      WHERE id = $1 AND state IN ('queued', 'running', 'waiting')`,
+    [id, maxMoving ?? null, deadlineMs ?? null],
+    'hasten-rotation',
+  );
+}
+
 function fromRow(row: RotationRow): Rotation {
   return {
     id: row.id,

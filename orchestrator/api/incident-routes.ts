@@ -1,7 +1,9 @@
 import { z } from '@hono/zod-openapi';
 import { listIncidents } from '../../ledger/incidents.ts';
 import { listResources } from '../../ledger/resources.ts';
+import { approveIncident } from '../incidents/approve.ts';
 import { describeIncident } from '../incidents/describe.ts';
+import { respondDryRun } from '../incidents/dry-run.ts';
 import { evidenceOf } from '../incidents/evidence.ts';
 import { evidencePage } from '../incidents/evidence-page.ts';
 import { type Response, respond } from '../incidents/respond.ts';
@@ -56,10 +58,30 @@ export const incidentRoutes: readonly ApiRoute[] = [
   },
   {
     method: 'post',
+    path: '/v1/incidents/{id}/approvals',
+    role: 'responder',
+    summary: 'Approve what the runbook of an incident waits for; one person counts once, however many tokens',
+    params: z.object({ id: z.uuid() }),
+    body: { type: 'application/json', schema: z.object({ policy: z.string().max(320).optional() }) },
+    handle: async ({ orchestrator, params, body, actor, context }) => {
+      const { policy } = body as { policy?: string };
+      const person = context.get('token').owner;
+      return {
+        approved: await approveIncident(orchestrator, params.id as string, policy, { person, actor }),
+      };
+    },
+  },
+  {
+    method: 'post',
     path: '/v1/respond',
     role: 'responder',
-    summary: 'Answer a leak: of a policy, or of a secret, which is fingerprinted and forgotten',
+    summary:
+      'Answer a leak: of a policy, or of a secret, which is fingerprinted and forgotten; with dryRun=true tell what would be done',
     body: { type: 'application/json', schema: responseBody },
-    handle: ({ orchestrator, body, actor }) => respond(orchestrator, body as Response, actor),
+    query: z.object({ dryRun: z.enum(['true', 'false']).optional() }),
+    handle: ({ orchestrator, body, actor, query }) =>
+      query.dryRun === 'true'
+        ? respondDryRun(orchestrator, body as Response, actor)
+        : respond(orchestrator, body as Response, actor),
   },
 ];

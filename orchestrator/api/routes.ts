@@ -6,7 +6,7 @@ import { appendAudit, sealedEvents } from '../../ledger/audit.ts';
 import { getPolicy, setPaused } from '../../ledger/policies.ts';
 import { listResources } from '../../ledger/resources.ts';
 import { listRotations, type RotationState } from '../../ledger/rotations.ts';
-import { createToken, listTokens, ROLES, type Role, revokeToken } from '../../ledger/tokens.ts';
+import { createToken, listTokens, ROLES, revokeToken } from '../../ledger/tokens.ts';
 import { findVersionsByFingerprint } from '../../ledger/versions.ts';
 import { parseManifests } from '../manifests/parse.ts';
 import { applyManifests } from '../operations/apply.ts';
@@ -24,6 +24,10 @@ const rotationParams = z.object({ id: z.uuid() });
 export const tokenBody = z.object({
   name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/),
   role: z.enum(ROLES),
+  owner: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._@-]{0,126}$/)
+    .optional(),
   expiresIn: z
     .string()
     .refine((text) => parseDuration(text) !== undefined)
@@ -184,15 +188,15 @@ export const routes: readonly ApiRoute[] = [
     summary: 'Make an API token; its value is in this answer and never again',
     body: { type: 'application/json', schema: tokenBody },
     handle: async ({ orchestrator, body, actor }) => {
-      const { name, role, expiresIn } = body as { name: string; role: Role; expiresIn?: string };
+      const { name, role, owner, expiresIn } = body as z.output<typeof tokenBody>;
       const ms = expiresIn === undefined ? undefined : parseDuration(expiresIn);
       const expiresAt = ms === undefined ? undefined : new Date(orchestrator.clock.now().getTime() + ms);
-      const token = await createToken(orchestrator.ledger, name, role, expiresAt);
+      const token = await createToken(orchestrator.ledger, name, role, expiresAt, owner);
       await appendAudit(orchestrator.ledger, {
         actor,
         action: 'token.created',
         subject: `token/${name}`,
-        detail: { role },
+        detail: { role, ...(owner === undefined ? {} : { owner }) },
       });
       return { name, role, token: token.reveal() };
     },

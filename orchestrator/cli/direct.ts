@@ -12,6 +12,7 @@ import { tokenBody } from '../api/routes.ts';
 
 export interface TokenFlags {
   readonly role: string;
+  readonly owner?: string;
   readonly expiresIn?: string;
   readonly direct?: boolean;
 }
@@ -21,8 +22,13 @@ export interface TokenFlags {
  * it was made so.
  * @throws RotorError `api.invalid`, `config.invalid`, `ledger.unavailable`
  */
-export async function firstToken(name: string, { role, expiresIn }: TokenFlags): Promise<SecretValue> {
-  const asked = tokenBody.safeParse({ name, role, ...(expiresIn === undefined ? {} : { expiresIn }) });
+export async function firstToken(name: string, { role, owner, expiresIn }: TokenFlags): Promise<SecretValue> {
+  const asked = tokenBody.safeParse({
+    name,
+    role,
+    ...(owner === undefined ? {} : { owner }),
+    ...(expiresIn === undefined ? {} : { expiresIn }),
+  });
   if (!asked.success) {
     const fields = [...new Set(asked.error.issues.map(({ path }) => path.join('.')))].join(', ');
     throw new RotorError('api.invalid', { what: `missing or not valid: ${fields}` });
@@ -31,12 +37,12 @@ export async function firstToken(name: string, { role, expiresIn }: TokenFlags):
   const expiresAt = ms === undefined ? undefined : new Date(systemClock.now().getTime() + ms);
   return withLedger(readConfig(process.env), (ledger) =>
     ledger.transaction(async (transaction) => {
-      const token = await createToken(transaction, name, asked.data.role, expiresAt);
+      const token = await createToken(transaction, name, asked.data.role, expiresAt, owner);
       await appendAudit(transaction, {
         actor: 'database',
         action: 'token.created',
         subject: `token/${name}`,
-        detail: { role },
+        detail: { role, ...(owner === undefined ? {} : { owner }) },
       });
       return token;
     }),

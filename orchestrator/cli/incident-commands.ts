@@ -4,11 +4,13 @@ import { systemClock } from '../../core/clock.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { IncidentView, TargetView } from '../incidents/describe.ts';
+import type { Preview } from '../incidents/dry-run.ts';
 import { SEVERITIES } from '../intake/report.ts';
 import type { Taken } from '../intake/take.ts';
 import { qualified } from '../operations/orchestrator.ts';
 import { type ApiClient, apiClient } from './client.ts';
 import { type Format, print, tableOf } from './output.ts';
+import { previewText, stepsText } from './runbook-text.ts';
 
 const format = (command: Command): Format => command.optsWithGlobals().output as Format;
 const LOOK_MS = 200;
@@ -23,17 +25,23 @@ export function registerIncidentCommands(program: Command): void {
     .requiredOption('--reason <text>', 'why, for the audit trail')
     .addOption(new Option('--severity <level>', 'how bad it is').choices([...SEVERITIES]).default('critical'))
     .option('--wait', 'follow it until it ends')
+    .option('--dry-run', 'tell what would be done, step by step, and do nothing')
     .action(async (policy: string | undefined, options: RespondOptions, command) => {
       if ((policy === undefined) === (options.secretStdin !== true))
         throw new InvalidArgumentError('name a policy, or say --secret-stdin');
       const secret = options.secretStdin ? (await text(process.stdin)).replace(/\r?\n$/, '') : undefined;
       const api = apiClient();
-      const taken = await api.post<Taken>('/v1/respond', {
+      const said = {
         ...(policy ? { policy: qualified(policy) } : {}),
         ...(secret === undefined ? {} : { secret }),
         reason: options.reason,
         severity: options.severity,
-      });
+      };
+      if (options.dryRun) {
+        const dry = await api.post<{ previews: Preview[] }>('/v1/respond?dryRun=true', said);
+        return print(format(command), dry, () => previewText(dry.previews));
+      }
+      const taken = await api.post<Taken>('/v1/respond', said);
       if (!options.wait) return print(format(command), taken, () => takenText(taken));
       process.stderr.write(`${takenText(taken)}\n`);
       return report(await followIncident(api, taken.incidents[0] ?? ''), format(command));
@@ -45,6 +53,7 @@ interface RespondOptions {
   readonly reason: string;
   readonly severity: string;
   readonly wait?: boolean;
+  readonly dryRun?: boolean;
 }
 
 function takenText({ incidents, decisions }: Taken): string {
@@ -90,7 +99,7 @@ export function incidentText(incident: IncidentView): string {
     target.policy,
     target.matchedBy.join(', '),
     target.answer,
-    target.result ?? target.rotation?.state ?? 'waiting',
+    stateOf(target),
     proofText(target),
     target.related.join(', ') || '-',
   ]);
@@ -98,10 +107,18 @@ export function incidentText(incident: IncidentView): string {
     rows.length === 0
       ? 'no credential of ours was in it'
       : tableOf(['credential', 'found by', 'answer', 'state', 'proof', 'shares with'], rows);
+  const steps = stepsText(incident);
   return [
     `incident/${id} ${state}, severity ${severity}, ${reports.length} report${reports.length === 1 ? '' : 's'}, opened by ${openedBy}`,
     table,
+    ...(steps === '' ? [] : [steps]),
   ].join('\n');
+}
+
+function stateOf({ result, reason, rotation, steps }: TargetView): string {
+  if (result) return reason ? `${result}: ${reason}` : result;
+  const approval = steps.some(({ kind, state }) => kind === 'approve' && state === 'waiting');
+  return rotation?.state ?? (approval ? 'waiting for approval' : 'waiting');
 }
 
 function proofText({ proof, timeline }: TargetView): string {
@@ -112,7 +129,12 @@ function proofText({ proof, timeline }: TargetView): string {
 }
 
 export async function describedIncident(name: string): Promise<IncidentView> {
+  return apiClient().get<IncidentView>(`/v1/incidents/${incidentId(name)}`);
+}
+
+/** `incident/<id>` or the id alone. @throws RotorError `api.invalid` */
+export function incidentId(name: string): string {
   const id = name.replace(/^incident\//, '');
   if (!/^[0-9a-f-]{36}$/.test(id)) throw new RotorError('api.invalid', { what: `"${name}" is no incident` });
-  return apiClient().get<IncidentView>(`/v1/incidents/${id}`);
+  return id;
 }

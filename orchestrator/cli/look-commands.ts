@@ -72,8 +72,14 @@ const KINDS: Readonly<
     ],
   },
   tokens: {
-    head: ['token', 'role', 'created', 'expires'],
-    row: (item, now) => [item.name, item.role, relative(item.createdAt, now), relative(item.expiresAt, now)],
+    head: ['token', 'role', 'owner', 'created', 'expires'],
+    row: (item, now) => [
+      item.name,
+      item.role,
+      item.owner,
+      relative(item.createdAt, now),
+      relative(item.expiresAt, now),
+    ],
   },
 };
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError, Option } from 'commander';
 import { RotorError } from '../../core/errors.ts';
+import { registerApproveCommand } from './approve-command.ts';
 import { registerFunctionCommands } from './function-commands.ts';
 import { registerIncidentCommands } from './incident-commands.ts';
 import { registerKeyCommands } from './key-commands.ts';
@@ -47,6 +48,7 @@ registerMigrateCommand(program);
 registerPolicyCommands(program);
 registerLookCommands(program);
 registerIncidentCommands(program);
+registerApproveCommand(program);
 registerTrustCommands(program);
 registerKeyCommands(program);
 registerFunctionCommands(program);

@@ -81,10 +81,11 @@ export function registerTrustCommands(program: Command): void {
     .command('create <name>')
     .description('Make a token and print it, once')
     .addOption(new Option('--role <role>', 'what it may do').choices([...ROLES]).default('viewer'))
+    .option('--owner <person>', 'who holds it: tokens of one person count as one where people approve')
     .option('--expires-in <duration>', 'for example 90d')
     .option('--direct', 'write to ROTOR_DATABASE_URL, without a server: how the first one is made')
     .action(async (name: string, flags: TokenFlags, command) => {
-      const { role, expiresIn } = flags;
+      const { role, owner, expiresIn } = flags;
       if (flags.direct) {
         const made = await firstToken(name, flags);
         return print(format(command), { token: made.reveal() }, () => made.reveal());
@@ -92,6 +93,7 @@ export function registerTrustCommands(program: Command): void {
       const made = await apiClient().post<{ token: string }>('/v1/tokens', {
         name,
         role,
+        ...(owner ? { owner } : {}),
         ...(expiresIn ? { expiresIn } : {}),
       });
       print(format(command), made, () => made.token);

@@ -14,6 +14,8 @@ export interface CustomResource {
   readonly resourceVersion: string;
   readonly createdAt: Date;
   readonly spec: unknown;
+  /** Label `environment`. */
+  readonly environment?: string | undefined;
   readonly status: Partial<Status>;
   /** Value of the annotation that asks for a rotation. */
   readonly rotateNow: string | undefined;
@@ -32,6 +34,7 @@ export function customResource(kind: Kind, object: WireObject): CustomResource |
     resourceVersion: metadata.resourceVersion ?? '',
     createdAt: new Date(metadata.creationTimestamp ?? 0),
     spec: object.spec,
+    environment: metadata.labels?.environment,
     status: object.status ?? {},
     rotateNow: metadata.annotations?.[ROTATE_NOW] || undefined,
   };
@@ -42,6 +45,7 @@ export function isNews(before: CustomResource | undefined, after: CustomResource
   return (
     before?.uid !== after?.uid ||
     before?.generation !== after?.generation ||
+    before?.environment !== after?.environment ||
     before?.rotateNow !== after?.rotateNow
   );
 }

@@ -18,9 +18,15 @@ export type Reading =
 
 /** Reads a custom resource as if its manifest stood in a file: by the same schemas, with the same words. */
 export function readResource(resource: CustomResource, schemas: Schemas): Reading {
-  const { kind, namespace, name, spec } = resource;
-  // Labels and annotations are the cluster's: what others keep there is none of ours.
-  const text = JSON.stringify({ apiVersion: API_VERSION, kind, metadata: { namespace, name }, spec });
+  const { kind, namespace, name, spec, environment } = resource;
+  // Labels and annotations are the cluster's: what others keep there is none of ours, but for one.
+  const labels = environment === undefined ? {} : { labels: { environment } };
+  const text = JSON.stringify({
+    apiVersion: API_VERSION,
+    kind,
+    metadata: { namespace, name, ...labels },
+    spec,
+  });
   const { manifests, problems } = readManifests(text, keyOf(resource), schemas);
   const [manifest] = manifests;
   if (manifest && problems.length === 0) return { accepted: true, manifest };

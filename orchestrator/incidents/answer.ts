@@ -1,15 +1,20 @@
 import type { Ledger } from '../../ledger/database.ts';
-import { setTargetRotation, setTargetRotations } from '../../ledger/incidents.ts';
+import { keepTargetSpec, setTargetRotation, setTargetRotations } from '../../ledger/incidents.ts';
 import { getPolicies, getPolicy } from '../../ledger/policies.ts';
-import { hurryRotation, openRotationOf } from '../../ledger/rotations.ts';
+import { hastenRotation, hurryRotation, openRotationOf } from '../../ledger/rotations.ts';
+import { stepsOfOpenTarget, withSteps } from '../../ledger/runbook-steps.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { createRotationOf, createRotationsOf } from '../operations/rotate.ts';
+import { fromLedger, rotationSpecOf } from '../operations/rotation-spec.ts';
+import { rotationHeld } from './runbook.ts';
+import { rollout } from './runbook-schema.ts';
 
 /**
  * The rotation that answers for a credential: a new one, or the one that is open already and goes on, knowing what leaked
- * and waiting for nothing that is only cautious.
- * @returns its id; undefined when there is none to wake (it just ended, and the next look starts another)
+ * and waiting for nothing that is only cautious. While an approval holds it up there is none; what is to be contained is
+ * contained all the same.
+ * @returns its id; undefined when there is none to wake (it is held up, or it just ended and the next look starts another)
  */
 export async function answerTarget(
   orchestrator: Orchestrator,
@@ -19,11 +24,24 @@ export async function answerTarget(
   requestedBy: string,
 ): Promise<string | undefined> {
   const policy = await getPolicy<PolicySpec>(ledger, policyName);
+  const steps = await stepsOfOpenTarget(ledger, policyUid);
+  if (rotationHeld(steps.filter(({ kind, state }) => kind !== 'approve' || state === 'waiting'))) {
+    const { spec } = await rotationSpecOf(fromLedger(ledger), policy, orchestrator.localStore);
+    await keepTargetSpec(ledger, policyUid, spec);
+    return undefined;
+  }
   const made = await createRotationOf(orchestrator, ledger, policy, 'incident', requestedBy);
   const open = made === undefined ? await openRotationOf(ledger, policyUid) : undefined;
   if (open) await hurryRotation(ledger, open.id);
   const rotation = made ?? open?.id;
-  if (rotation !== undefined) await setTargetRotation(ledger, policyUid, rotation);
+  if (rotation === undefined) return undefined;
+  await setTargetRotation(ledger, policyUid, rotation);
+  const fast = steps.find(({ kind }) => kind === 'rollout');
+  if (fast) {
+    const { waves, maxMoving, deadline } = rollout.parse(fast.spec);
+    const moving = waves === 'all-at-once' ? maxMoving : undefined;
+    await hastenRotation(ledger, rotation, { maxMoving: moving, deadlineMs: deadline });
+  }
   return rotation;
 }
 
@@ -46,9 +64,16 @@ export async function answerTargets(
   holdMs: number | undefined,
 ): Promise<readonly string[]> {
   if (targets.length === 0) return [];
+  // An approval or a fast rollout is a matter of each single one.
+  const apart = await withSteps(
+    ledger,
+    targets.map(({ policyUid }) => policyUid),
+    ['approve', 'rollout'],
+  );
+  const plain = targets.filter(({ policyUid }) => !apart.has(policyUid));
   const policies = await getPolicies<PolicySpec>(
     ledger,
-    targets.map(({ policy }) => policy),
+    plain.map(({ policy }) => policy),
   );
   const made = await createRotationsOf(orchestrator, ledger, policies, requestedBy, holdMs);
   await setTargetRotations(ledger, [...made.values()]);

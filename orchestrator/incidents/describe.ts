@@ -8,11 +8,13 @@ import {
 import { inquiriesOf } from '../../ledger/inquiries.ts';
 import { readJournal } from '../../ledger/journal.ts';
 import { relatedPolicies } from '../../ledger/matching.ts';
-import { messagesOf } from '../../ledger/messages.ts';
+import { type MessageView, messagesOf } from '../../ledger/messages.ts';
 import { getRotation } from '../../ledger/rotations.ts';
+import { type RunbookStepRow, stepsOfIncident } from '../../ledger/runbook-steps.ts';
 import { positionOf } from '../../workers/saga/position.ts';
 import { proofOf, type RotationView } from '../operations/describe.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
+import { type StepView, stepViews } from './step-view.ts';
 
 /** When what happened to one credential. Absent: not yet, or not needed. */
 export interface Timeline {
@@ -31,6 +33,8 @@ export type TargetView = Omit<IncidentTarget, 'policyUid'> & {
   readonly proof: RotationView['proof'];
   /** Other policies that share its store path, account or consumers. */
   readonly related: readonly string[];
+  /** Of the runbook that its policy names; none for the built-in one. */
+  readonly steps: readonly StepView[];
 };
 
 export type IncidentView = Omit<Incident, 'targets' | 'reports'> & {
@@ -39,7 +43,7 @@ export type IncidentView = Omit<Incident, 'targets' | 'reports'> & {
   /** What the sources were asked for, and how that stands. */
   readonly inquiries: Awaited<ReturnType<typeof inquiriesOf>>;
   /** What became of the notifications that were tried. */
-  readonly messages: Awaited<ReturnType<typeof messagesOf>>;
+  readonly messages: readonly MessageView[];
 };
 
 /** Everything that is known of an incident: reports, targets, what happened when, proofs, blast radius. */
@@ -49,13 +53,28 @@ export async function describeIncident(orchestrator: Orchestrator, id: string): 
   const messages = await messagesOf(orchestrator.ledger, id);
   const inquiries = await inquiriesOf(orchestrator.ledger, id);
   const targets: TargetView[] = [];
-  for (const target of incident.targets) targets.push(await viewOf(orchestrator, target, incident.openedAt));
+  const steps = await stepsOfIncident(orchestrator.ledger, id);
+  for (const target of incident.targets) {
+    const around = { openedAt: incident.openedAt, messages, steps: steps.get(target.policyUid) ?? [] };
+    targets.push(await viewOf(orchestrator, target, around));
+  }
   return { ...incident, targets, reports, inquiries, messages };
 }
 
-async function viewOf({ ledger }: Orchestrator, target: IncidentTarget, reported: Date): Promise<TargetView> {
+interface Around {
+  readonly openedAt: Date;
+  readonly messages: IncidentView['messages'];
+  readonly steps: readonly RunbookStepRow[];
+}
+
+async function viewOf(
+  { ledger }: Orchestrator,
+  target: IncidentTarget,
+  { openedAt, messages, steps }: Around,
+): Promise<TargetView> {
   const { policyUid, ...view } = target;
   const related = (await relatedPolicies(ledger, policyUid)).map((each) => each.policy);
+  const reported = openedAt;
   if (target.rotationId === undefined)
     return {
       ...view,
@@ -63,6 +82,7 @@ async function viewOf({ ledger }: Orchestrator, target: IncidentTarget, reported
       timeline: { reported, contained: target.containedAt },
       proof: undefined,
       related,
+      steps: stepViews(steps, { target, openedAt, messages, rotationState: undefined, doneAt: new Map() }),
     };
   const { state, step } = await getRotation(ledger, target.rotationId);
   const journal = await readJournal(ledger, target.rotationId);
@@ -81,5 +101,6 @@ async function viewOf({ ledger }: Orchestrator, target: IncidentTarget, reported
     },
     proof: proofOf(journal),
     related,
+    steps: stepViews(steps, { target, openedAt, messages, rotationState: state, doneAt }),
   };
 }

@@ -2,6 +2,7 @@ import { html } from 'hono/html';
 import { formatDuration } from '../../core/duration.ts';
 import type { TargetView } from './describe.ts';
 import type { EvidenceBundle } from './evidence.ts';
+import type { StepView } from './step-view.ts';
 
 const STYLE = `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid #d0d7de}
@@ -51,15 +52,17 @@ ${trail.map(
   return String(page);
 }
 
-function targetSection({ policy, matchedBy, mode, answer, result, timeline, proof, related }: TargetView) {
+function targetSection(target: TargetView) {
+  const { policy, matchedBy, mode, answer, result, reason, timeline, proof, related, steps } = target;
   const since = new Date(timeline.reported).getTime();
   const moments = Object.entries(timeline).flatMap(([what, at]) =>
     at ? [{ what: WORDS[what] ?? what, at: new Date(at) }] : [],
   );
   return html`<h3>${policy}</h3>
-<p>Found by ${matchedBy.join(', ')}; ${answer === 'rotate' ? `rotated, ${mode === 'revoke-first' ? 'revoked first' : 'consumers first'}` : answer === 'prove' ? 'revoked before: its proof was looked up' : 'put on record'}. ${result ?? 'Still open.'}</p>
+<p>Found by ${matchedBy.join(', ')}; ${answer === 'rotate' ? `rotated, ${mode === 'revoke-first' ? 'revoked first' : 'consumers first'}` : answer === 'prove' ? 'revoked before: its proof was looked up' : 'put on record'}. ${result ?? 'Still open.'}${reason ? `: ${reason}` : ''}</p>
 <table><tr><th>moment</th><th>at</th><th>after the report</th></tr>
 ${moments.map(({ what, at }) => html`<tr><td>${what}</td><td>${time(at)}</td><td>${formatDuration(Math.max(0, at.getTime() - since))}</td></tr>`)}</table>
+${steps.length > 0 ? html`<table><tr><th>step of its runbook</th><th>state</th><th>at</th><th></th></tr>${steps.map(stepRow)}</table>` : ''}
 ${proof ? html`<p class="${proof.newAccepted ? 'good' : 'bad'}">Tried for real at ${proof.at}: the old credential was ${proof.oldRefused ? 'refused' : 'not there'}, the new one ${proof.newAccepted ? 'accepted' : 'refused'}.</p>` : ''}
 ${related.length > 0 ? html`<p>Shares consumers, store path or account with: ${related.join(', ')}.</p>` : ''}`;
 }
@@ -68,6 +71,10 @@ const STATES: Readonly<Record<string, string>> = {
   'no-match': 'No credential of ours was in it',
   unread: 'Its source never said what was found',
 };
+function stepRow({ kind, state, at, error, approval }: StepView) {
+  const by = approval?.by.map((each) => `${each.person} at ${time(each.at)}`).join(', ');
+  return html`<tr><td>${kind}</td><td>${state}</td><td>${at ? time(at) : ''}</td><td>${by || error || ''}</td></tr>`;
+}
 
 const WORDS: Readonly<Record<string, string>> = {
   reported: 'reported',

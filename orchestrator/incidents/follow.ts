@@ -22,19 +22,38 @@ export function nextFor(target: Omit<OpenTarget, 'incidentId' | 'policyUid' | 'p
     rotationNewVersion,
     tries,
     idleSeconds,
+    held,
+    kept,
+    unapproved,
   } = target;
   if (answer === 'watch') return 'end-noted';
-  const dead = versionState === 'revoked' || versionState === 'discarded';
+  const dead = isDead(versionState);
   if (answer === 'prove') return dead ? 'end-proven' : 'rotate';
-  if (rotationId === undefined) return 'rotate';
+  // Held up by an approval: what it is contained by meanwhile is kept, once.
+  if (rotationId === undefined) return held && kept ? 'wait' : 'rotate';
   if (rotationState === 'rolled-back') {
     if (tries >= MAX_TRIES) return 'end-failed';
     return idleSeconds >= 2 ** (tries - 1) ? 'rotate' : 'wait';
   }
   if (rotationState !== 'done') return 'wait';
-  // A rotation that was under way when the report came may have replaced another version than the one that leaked.
-  const replaced = versionId === undefined || (dead && rotationNewVersion !== versionId);
-  return replaced ? 'end-proven' : 'rotate';
+  if (!isReplaced({ versionId, versionState, rotationNewVersion })) return 'rotate';
+  return unapproved ? 'wait' : 'end-proven';
+}
+
+function isDead(state: OpenTarget['versionState']): boolean {
+  return state === 'revoked' || state === 'discarded';
+}
+
+/**
+ * Whether a rotation that is done has replaced the one that leaked: one that was under way when the report came may have
+ * replaced another version.
+ */
+export function isReplaced({
+  versionId,
+  versionState,
+  rotationNewVersion,
+}: Pick<OpenTarget, 'versionId' | 'versionState' | 'rotationNewVersion'>): boolean {
+  return versionId === undefined || (isDead(versionState) && rotationNewVersion !== versionId);
 }
 
 const RESULTS = { 'end-proven': 'proven', 'end-noted': 'noted', 'end-failed': 'failed' } as const;
@@ -61,6 +80,7 @@ export async function followIncidents(orchestrator: Orchestrator): Promise<void>
       });
       return undefined;
     });
+    await orchestrator.faults?.reach(`follow:${next}`);
     if (wake !== undefined) await orchestrator.wake(wake);
   }
 }

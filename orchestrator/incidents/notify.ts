@@ -1,18 +1,17 @@
-import { readFile } from 'node:fs/promises';
-import { asRotorError, foreignCode, RotorError } from '../../core/errors.ts';
+import { asRotorError, RotorError } from '../../core/errors.ts';
 import { httpRequest } from '../../core/http.ts';
 import { backoffMs, Deadline } from '../../core/retry.ts';
-import { SecretValue } from '../../core/secret.ts';
-import { type Message, messageFailed, messageSent, takeMessages } from '../../ledger/messages.ts';
-import { standardKey } from '../intake/proof.ts';
+import { type DueMessage, messageFailed, messageSent, takeMessages } from '../../ledger/messages.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
-import type { Notification } from './runbook.ts';
+import { mailTo } from './mail.ts';
+import type { Notification } from './runbook-schema.ts';
+import { secretIn, signed } from './signed.ts';
 
 const BATCH = 50;
 const SEND_MS = 10_000;
 const BACKOFF = { baseMs: 1_000, maxMs: 300_000 } as const;
 
-type Due = Message<Notification> & { readonly policy: string; readonly at: Date };
+type Due = DueMessage<Notification>;
 
 /** Sends what runbooks have to tell. At least once: the receiver knows a repetition by its id. */
 export async function sendMessages(orchestrator: Orchestrator): Promise<void> {
@@ -22,7 +21,9 @@ export async function sendMessages(orchestrator: Orchestrator): Promise<void> {
     due.map(async (message) => {
       try {
         await send(orchestrator, message);
+        await orchestrator.faults?.reach(`notify:${message.moment}:performed`);
         await messageSent(ledger, message.id);
+        await orchestrator.faults?.reach(`notify:${message.moment}:recorded`);
       } catch (thrown) {
         const error = asRotorError(thrown, 'a notification');
         log.warn({ err: error, incident: message.incidentId }, 'a notification failed; it is repeated');
@@ -34,7 +35,7 @@ export async function sendMessages(orchestrator: Orchestrator): Promise<void> {
 }
 
 async function send({ clock }: Orchestrator, message: Due): Promise<void> {
-  const { webhook, slack } = message.target;
+  const { webhook, slack, smtp } = message.target;
   const deadline = Deadline.after(SEND_MS, clock);
   if (webhook) {
     const body = JSON.stringify({
@@ -63,14 +64,21 @@ async function send({ clock }: Orchestrator, message: Due): Promise<void> {
     });
     assertTaken(answer, 'the Slack webhook');
   }
+  if (smtp)
+    await mailTo(deadline, smtp, {
+      id: message.id,
+      subject: `Rotor, ${message.policy}: ${message.moment}`,
+      text: `${textOf(message)}\n\nat ${message.at.toISOString()}\n`,
+    });
 }
 
-function factsOf({ incidentId, policy, moment, at }: Due) {
-  return { incident: incidentId, policy, moment, at };
+function factsOf({ incidentId, policy, moment, at, reason }: Due) {
+  return { incident: incidentId, policy, moment, at, ...(reason === null ? {} : { reason }) };
 }
 
 const TEXTS = {
   opened: 'a credential has leaked; it is being replaced',
+  approval: 'the answer to a leak waits for people to approve it',
   contained: 'the leaked credential is refused now',
   proven: 'the leaked credential is dead, and proven so; consumers have a new one',
   failed: 'the leaked credential could NOT be replaced: somebody has to look',
@@ -80,40 +88,16 @@ export function textOf({
   incidentId,
   policy,
   moment,
-}: Pick<Due, 'incidentId' | 'policy' | 'moment'>): string {
-  return `Rotor, ${policy}: ${TEXTS[moment]}. rotor describe incident ${incidentId}`;
-}
-
-/** As Standard Webhooks have it: `v1,` and base64 of HMAC-SHA-256 over `id.timestamp.body`. */
-export function signed(
-  id: string,
-  timestamp: number,
-  body: string,
-  secret: SecretValue,
-): Readonly<Record<string, string>> {
-  const signature = SecretValue.of(`${id}.${timestamp}.${body}`)
-    .fingerprint(standardKey(secret))
-    .toString('base64');
-  return {
-    'content-type': 'application/json',
-    'webhook-id': id,
-    'webhook-timestamp': String(timestamp),
-    'webhook-signature': `v1,${signature}`,
-  };
+  reason,
+}: Pick<Due, 'incidentId' | 'policy' | 'moment' | 'reason'>): string {
+  const why = reason === null ? '' : ` (${reason})`;
+  const command =
+    moment === 'approval' ? `approve incident/${incidentId}` : `describe incident ${incidentId}`;
+  return `Rotor, ${policy}: ${TEXTS[moment]}${why}. rotor ${command}`;
 }
 
 function assertTaken({ status }: { readonly status: number }, where: string): void {
   if (status >= 200 && status < 300) return;
   const host = URL.canParse(where) ? new URL(where).host : where;
   throw new RotorError('provider.unreachable', { what: `${host} answers ${status} to a notification` });
-}
-
-async function secretIn(file: string): Promise<SecretValue> {
-  try {
-    return SecretValue.of((await readFile(file, 'utf8')).trim());
-  } catch (error) {
-    throw new RotorError('reference.unresolved', {
-      what: `the secret of a notification: ${file} can't be read (${foreignCode(error) ?? 'unknown error'})`,
-    });
-  }
 }

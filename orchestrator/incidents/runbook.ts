@@ -1,79 +1,7 @@
-import { z } from 'zod';
-import { duration } from '../../core/duration-schema.ts';
-import type { Mode } from '../../ledger/incidents.ts';
-import { type Exposure, type Report, SEVERITIES, type Severity, type Validity } from '../intake/report.ts';
-import { keyed } from '../manifests/keyed.ts';
-
-const VALIDITIES = ['active', 'inactive', 'unknown'] as const satisfies readonly Validity[];
-const EXPOSURES = ['public', 'internal', 'unknown'] as const satisfies readonly Exposure[];
-
-const when = z
-  .strictObject({
-    severity: z.array(z.enum(SEVERITIES)).min(1).max(4).optional(),
-    validity: z.array(z.enum(VALIDITIES)).min(1).max(3).optional(),
-    exposure: z.array(z.enum(EXPOSURES)).min(1).max(3).optional(),
-  })
-  .describe('Only for reports like that; each field lists what it may be');
-
-const contain = z.strictObject({
-  after: duration({ max: 30 * 86_400_000 })
-    .optional()
-    .describe(
-      'Consumers first: contained after that long whoever still uses it. Absent: before anything else',
-    ),
-});
-const rotate = z.strictObject({});
-const related = z.strictObject({
-  policies: z
-    .enum(['report', 'rotate'])
-    .default('report')
-    .describe('What shares its store path, account or consumers'),
-});
-const notify = z.strictObject({
-  on: z
-    .array(z.enum(['opened', 'contained', 'proven', 'failed']))
-    .min(1)
-    .max(4)
-    .default(['opened', 'proven', 'failed']),
-  webhook: z
-    .strictObject({
-      url: z.url({ protocol: /^https?$/ }),
-      secretFrom: z.strictObject({ file: z.string().min(1) }),
-    })
-    .optional()
-    .describe('Signed as Standard Webhooks have it'),
-  slack: z
-    .strictObject({ urlFrom: z.strictObject({ file: z.string().min(1) }) })
-    .optional()
-    .describe('An incoming webhook, whose address is its secret'),
-});
-
-const STEPS = [
-  { kind: 'contain', schema: contain },
-  { kind: 'rotate', schema: rotate },
-  { kind: 'related', schema: related },
-  { kind: 'notify', schema: notify },
-] as const;
-
-/** `spec` of a Runbook: what an incident does about a credential, step by step, each where its condition fits. */
-export const runbookSpec = z.strictObject({
-  steps: z
-    .array(keyed(STEPS, { when: when.optional() }))
-    .min(1)
-    .max(50)
-    .refine(
-      (steps) => steps.some(({ kind, when: condition }) => kind === 'rotate' && condition === undefined),
-      {
-        error: 'needs a `rotate` without a condition: consumers of a leaked credential need a new one',
-      },
-    ),
-});
-
-export interface RunbookStep {
-  readonly kind: string;
-  readonly spec: unknown;
-  readonly when?: z.output<typeof when> | undefined;
-}
+import type { z } from 'zod';
+import type { Answer, Mode } from '../../ledger/incidents.ts';
+import type { Exposure, Report, Severity, Validity } from '../intake/report.ts';
+import { approve, contain, type Notification, notify, type RunbookStep, related } from './runbook-schema.ts';
 
 /** As GitHub and OWASP advise: high risk revokes first, the rest within a quarter of an hour. */
 export const BUILT_IN: readonly RunbookStep[] = [
@@ -85,7 +13,12 @@ export const BUILT_IN: readonly RunbookStep[] = [
   { kind: 'related', spec: { policies: 'report' } },
 ];
 
-export type Notification = z.output<typeof notify>;
+/** A step of a runbook that fits, and its place in it. */
+export interface FittingStep {
+  readonly ordinal: number;
+  readonly kind: string;
+  readonly spec: unknown;
+}
 
 /** What a runbook says about one report. */
 export interface Orders {
@@ -94,30 +27,95 @@ export interface Orders {
   readonly revokeInMs: number | undefined;
   readonly related: 'report' | 'rotate';
   readonly notify: readonly Notification[];
+  readonly steps: readonly FittingStep[];
+  /** An approval holds up the rotation. */
+  readonly held: boolean;
 }
 
-type Risk = Pick<Report, 'severity' | 'validity' | 'exposure'>;
+/** How bad it is, and where the credential is used. */
+export type Risk = Pick<Report, 'severity' | 'validity' | 'exposure'> & {
+  /** Label `environment` of the policy. */
+  readonly environment?: string | undefined;
+};
 
-/** The orders of a runbook for a report: all steps whose condition fits; the soonest containment wins. */
+/**
+ * The orders of a runbook for a report: all steps whose condition fits; the soonest containment wins, of those that no
+ * approval holds up.
+ */
 export function ordersOf(steps: readonly RunbookStep[], report: Risk): Orders {
-  const fitting = steps.filter((step) => fits(step.when, report));
+  const fitting = steps.flatMap(({ kind, spec, when }, ordinal) =>
+    unfit(when, report) === undefined ? [{ ordinal, kind, spec }] : [],
+  );
   const specs = <T>(kind: string, schema: z.ZodType<T>) =>
     fitting.filter((step) => step.kind === kind).map(({ spec }) => schema.parse(spec));
-  const after = specs('contain', contain).map((each) => each.after ?? 0);
-  const soonest = after.length > 0 ? Math.min(...after) : undefined;
   return {
-    mode: soonest === 0 ? 'revoke-first' : 'overlap',
-    revokeInMs: soonest,
+    ...containmentOf(upTo(fitting, firstApproval(fitting))),
     related: specs('related', related).some(({ policies }) => policies === 'rotate') ? 'rotate' : 'report',
     notify: specs('notify', notify),
+    steps: fitting,
+    held: rotationHeld(fitting),
   };
 }
 
-function fits(condition: RunbookStep['when'], { severity, validity, exposure }: Risk): boolean {
-  const among = <T>(allowed: readonly T[] | undefined, value: T) => allowed?.includes(value) ?? true;
-  return (
-    among<Severity>(condition?.severity, severity) &&
-    among<Validity>(condition?.validity, validity) &&
-    among<Exposure>(condition?.exposure, exposure)
+/** When these steps contain: the soonest wins. */
+export function containmentOf(steps: readonly FittingStep[]): Pick<Orders, 'mode' | 'revokeInMs'> {
+  const after = steps
+    .filter(({ kind }) => kind === 'contain')
+    .map(({ spec }) => contain.parse(spec).after ?? 0);
+  const soonest = after.length > 0 ? Math.min(...after) : undefined;
+  return { mode: soonest === 0 ? 'revoke-first' : 'overlap', revokeInMs: soonest };
+}
+
+/** Whether an approval among these comes before their rotation. */
+export function rotationHeld(steps: readonly FittingStep[]): boolean {
+  const rotation = steps.find(({ kind }) => kind === 'rotate')?.ordinal ?? 0;
+  return firstApproval(steps) < rotation;
+}
+
+/** A step as it is kept with a target. */
+export interface KeptStep extends FittingStep {
+  /** People may approve it from now on, for so long. */
+  readonly opensForMs?: number;
+}
+
+/** Before these nobody has to wait: containment, notifications and others go their own way. */
+const NOT_WAITED_FOR: readonly string[] = ['contain', 'related', 'notify'];
+
+/**
+ * The steps that are kept for a credential: none where nothing proves a leak, and nobody has to approve that one is looked
+ * up that is long dead. An approval that nothing comes before is open at once.
+ */
+export function stepsToKeep(steps: readonly FittingStep[], answer: Answer): readonly KeptStep[] {
+  if (answer === 'watch') return [];
+  if (answer === 'prove') return steps.filter(({ kind }) => kind !== 'approve');
+  const first = steps.find(({ kind }) => !NOT_WAITED_FOR.includes(kind));
+  return steps.map((step) =>
+    step === first && step.kind === 'approve'
+      ? { ...step, opensForMs: approve.parse(step.spec).expiresAfter }
+      : step,
   );
+}
+
+export function firstApproval(steps: readonly FittingStep[]): number {
+  return steps.find(({ kind }) => kind === 'approve')?.ordinal ?? Number.POSITIVE_INFINITY;
+}
+
+export function upTo<Step extends FittingStep>(steps: readonly Step[], before: number): readonly Step[] {
+  return steps.filter(({ ordinal }) => ordinal < before);
+}
+
+/** Why a condition does not fit, in words; undefined when it fits. */
+export function unfit(condition: RunbookStep['when'], risk: Risk): string | undefined {
+  const { severity, validity, exposure, environment } = risk;
+  const misses = <T extends string>(what: string, allowed: readonly T[] | undefined, value: T | undefined) =>
+    allowed === undefined || (value !== undefined && allowed.includes(value))
+      ? []
+      : [`${what} is ${value ?? 'not known'}, not ${allowed.join(' or ')}`];
+  const all = [
+    ...misses<Severity>('severity', condition?.severity, severity),
+    ...misses<Validity>('validity', condition?.validity, validity),
+    ...misses<Exposure>('exposure', condition?.exposure, exposure),
+    ...misses('environment', condition?.environment, environment),
+  ];
+  return all.length === 0 ? undefined : all.join('; ');
 }

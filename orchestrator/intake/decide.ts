@@ -1,12 +1,7 @@
 import type { Answer, Mode } from '../../ledger/incidents.ts';
 import type { Match, MatchedBy } from '../../ledger/matching.ts';
-import {
-  BUILT_IN,
-  type Notification,
-  type Orders,
-  ordersOf,
-  type RunbookStep,
-} from '../incidents/runbook.ts';
+import { BUILT_IN, type FittingStep, type Orders, ordersOf } from '../incidents/runbook.ts';
+import type { Notification, RunbookStep } from '../incidents/runbook-schema.ts';
 import type { Report, Severity } from './report.ts';
 import { SEVERITIES } from './report.ts';
 
@@ -28,6 +23,8 @@ export interface Decision {
   readonly revokeInMs: number | undefined;
   readonly notify: readonly Notification[];
   readonly related: 'report' | 'rotate';
+  /** Of the runbook that its policy names, those that fit; none for the built-in one. */
+  readonly steps: readonly FittingStep[];
 }
 
 const RANK: Readonly<Record<Answer, number>> = { watch: 0, prove: 1, rotate: 2 };
@@ -47,7 +44,8 @@ export function decide(
     for (const match of matches) {
       const before = byPolicy.get(match.policyUid);
       const answer = answerTo(report, match);
-      const orders = ordersOf(runbooks.get(match.policyUid) ?? BUILT_IN, report);
+      const runbook = runbooks.get(match.policyUid);
+      const orders = ordersOf(runbook ?? BUILT_IN, { ...report, environment: match.environment });
       const wins = before === undefined || RANK[answer] > RANK[before.answer];
       byPolicy.set(match.policyUid, {
         policyUid: match.policyUid,
@@ -58,10 +56,16 @@ export function decide(
         ...soonest(before, speedOf(report, orders)),
         notify: orders.notify.length > 0 ? orders.notify : (before?.notify ?? []),
         related: before?.related === 'rotate' ? 'rotate' : orders.related,
+        steps: both(before?.steps ?? [], runbook ? orders.steps : []),
       });
     }
   }
   return [...byPolicy.values()].sort((a, b) => (a.policy < b.policy ? -1 : 1));
+}
+
+function both(some: readonly FittingStep[], others: readonly FittingStep[]): readonly FittingStep[] {
+  const byPlace = new Map([...some, ...others].map((step) => [step.ordinal, step]));
+  return [...byPlace.values()].sort((a, b) => a.ordinal - b.ordinal);
 }
 
 type Speed = Pick<Decision, 'mode' | 'revokeInMs'>;

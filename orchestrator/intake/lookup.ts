@@ -20,8 +20,15 @@ export async function lookUpAndForget(
     const fingerprints = report.found.map(print);
     for (const secret of report.found) secret.destroy();
     // Names are looked for as secrets too: whoever wrote a secret where a name belongs has leaked it all the same.
-    const names = Object.entries({ type: report.type, reference: report.reference, ...report.hints }).flatMap(
-      ([field, name]) => (name === undefined ? [] : [{ field, print: print(SecretValue.of(name)) }]),
+    const { owner, repo } = report.alert ?? {};
+    const names = Object.entries({
+      type: report.type,
+      reference: report.reference,
+      owner,
+      repo,
+      ...report.hints,
+    }).flatMap(([field, name]) =>
+      name === undefined ? [] : [{ field, print: print(SecretValue.of(name)) }],
     );
     return { report, fingerprints, names };
   });
@@ -98,7 +105,10 @@ function withoutFields(report: Report, fields: ReadonlySet<string>): Report {
   return {
     ...report,
     type: kept('type', report.type, 'unnamed'),
-    reference: kept('reference', report.reference, 'unnamed'),
+    // Owner and repository are part of it.
+    reference:
+      fields.has('owner') || fields.has('repo') ? 'unnamed' : kept('reference', report.reference, 'unnamed'),
     hints: Object.fromEntries(hints),
+    alert: fields.has('owner') || fields.has('repo') ? undefined : report.alert,
   };
 }

@@ -24,6 +24,13 @@ export interface Hints {
   readonly policy?: string | undefined;
 }
 
+/** An alert of GitHub's secret scanning, by which it is resolved later. */
+export interface GithubAlert {
+  readonly owner: string;
+  readonly repo: string;
+  readonly number: number;
+}
+
 /** One thing that a source reports. */
 export interface Report {
   /** `leak`: somebody may have the secret. `suspicion`: something points at misuse. `rotate`: it is time for a new one. */
@@ -35,6 +42,7 @@ export interface Report {
   /** What was found. Fingerprinted at once, and nowhere after that. */
   readonly found: readonly SecretValue[];
   readonly hints: Hints;
+  readonly alert?: GithubAlert | undefined;
   readonly severity: Severity;
   readonly validity: Validity;
   readonly exposure: Exposure;

@@ -12,8 +12,10 @@ import {
 } from '../../ledger/incidents.ts';
 import { answerInquiry, type Inquiry, planInquiry } from '../../ledger/inquiries.ts';
 import { planMessages } from '../../ledger/messages.ts';
+import { planSteps } from '../../ledger/runbook-steps.ts';
 import { markCompromised } from '../../ledger/versions.ts';
 import { answerTargets } from '../incidents/answer.ts';
+import { stepsToKeep } from '../incidents/runbook.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { type Decision, decide, worst } from './decide.ts';
 import { lookUpAndForget, type Read } from './lookup.ts';
@@ -86,6 +88,10 @@ export async function takeReports(
         await planInquiry(transaction, { id: random.uuid(), ...of, wanted, report: open });
       }
     else if (decisions.length === 0) await endIncident(transaction, id);
+    await planSteps(
+      transaction,
+      decisions.map(({ policyUid, answer, steps }) => ({ policyUid, steps: stepsToKeep(steps, answer) })),
+    );
     if (belongsTo.includes(id)) await planMessages(transaction, messagesFor(orchestrator, id, decisions));
     await appendAudit(transaction, {
       actor: source,
@@ -101,7 +107,9 @@ export async function takeReports(
     });
     return belongsTo;
   });
+  await orchestrator.faults?.reach('intake:committed');
   await answerAll(orchestrator, decisions, incidents, source);
+  await orchestrator.faults?.reach('intake:answered');
   return { incidents, decisions, known: read.map(({ matches }) => matches.length > 0) };
 }
 

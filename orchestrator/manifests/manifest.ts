@@ -1,5 +1,5 @@
 import type { RolloutLimits } from '../../workers/saga/spec.ts';
-import type { RunbookStep } from '../incidents/runbook.ts';
+import type { RunbookStep } from '../incidents/runbook-schema.ts';
 import type { Schedule } from '../schedule/schedule.ts';
 
 export const API_VERSION = 'rotor.dev/v1alpha1';
@@ -20,6 +20,8 @@ export interface KindSpec {
 }
 
 export interface PolicySpec {
+  /** Label `environment` of the manifest: runbooks have conditions on it. */
+  readonly environment?: string | undefined;
   /** Name of a Provider in the same namespace; absent for kinds without a provider. */
   readonly provider?: string | undefined;
   readonly credential: KindSpec;

@@ -100,7 +100,10 @@ function readDocument(
   if (!parsed.success || problems.length > 0) return { problems: unique(problems) };
   const { metadata, spec } = parsed.data;
   const source = { file, line: locate(document, lines, [], 'value').line };
-  return { manifest: { kind, ...metadata, spec, source } as Manifest };
+  // The only label that means something to Rotor is kept with what it has a meaning for.
+  const { environment } = metadata.labels;
+  const kept = kind === 'RotationPolicy' && environment !== undefined ? { ...spec, environment } : spec;
+  return { manifest: { kind, ...metadata, spec: kept, source } as Manifest };
 }
 
 /** Nothing but comments between two `---`. */

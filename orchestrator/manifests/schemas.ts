@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Registries } from '../../workers/saga/parts.ts';
-import { runbookSpec } from '../incidents/runbook.ts';
+import { runbookSpec } from '../incidents/runbook-schema.ts';
 import { keyed } from './keyed.ts';
 import { API_VERSION, KINDS, type Kind } from './manifest.ts';
 import { resourceName } from './names.ts';

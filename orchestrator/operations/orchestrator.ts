@@ -3,6 +3,7 @@ import type { Logger } from '../../core/log.ts';
 import type { Random } from '../../core/random.ts';
 import type { SecretValue } from '../../core/secret.ts';
 import type { Ledger } from '../../ledger/database.ts';
+import type { Faults } from '../../workers/saga/faults.ts';
 import type { Registries } from '../../workers/saga/parts.ts';
 
 /** What the operations of API, scheduler and command line work with. */
@@ -17,6 +18,8 @@ export interface Orchestrator {
   readonly localStore: { readonly kind: string; readonly spec: unknown };
   /** Where heads of the audit chain are kept outside the database. */
   readonly anchorFile: string | undefined;
+  /** Where a test kills this process; production has none. */
+  readonly faults?: Faults;
   /** Wakes a worker; when that fails the sweep does it a little later. */
   wake(rotationId: string): Promise<void>;
   /** Wakes a worker to contain what an incident is about; it has a queue of its own. */

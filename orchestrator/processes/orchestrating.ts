@@ -16,6 +16,7 @@ import { type Served, serveApi } from '../api/serve.ts';
 import { startReconciler } from '../cluster/reconciler.ts';
 import { followIncidents } from '../incidents/follow.ts';
 import { sendMessages } from '../incidents/notify.ts';
+import { workRunbooks } from '../incidents/work-runbooks.ts';
 import { loadHooks } from '../intake/hooks-file.ts';
 import { openHooks } from '../intake/receive.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
@@ -93,6 +94,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     every(FOLLOW_MS, () => followIncidents(orchestrator)),
     every(FOLLOW_MS, () => sendMessages(orchestrator)),
     every(FOLLOW_MS, () => hooks.inquire()),
+    every(FOLLOW_MS, () => workRunbooks(orchestrator)),
     every(PRUNE_MS, () => forgetDeliveries(ledger, DELIVERIES_KEPT_MS)),
     every(AGE_MS, async () => credentialAge().record(await oldestCredentialSeconds(ledger))),
     every(PRUNE_MS, () => pruneJournal(ledger, config.journalRetentionMs)),

@@ -59,7 +59,7 @@ export async function containLeaked(
       },
       work: async (containment) => {
         const outcome = await contain(within, containment);
-        handled.push(containment.rotationId);
+        if (containment.rotationId !== undefined) handled.push(containment.rotationId);
         return outcome !== 'failed';
       },
       leave: (containment) => releaseContainment(ledger, containment),

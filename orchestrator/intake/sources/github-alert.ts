@@ -4,7 +4,7 @@ import type { SecretValue } from '../../../core/secret.ts';
 import { alertName, fetchAlert } from '../github-api.ts';
 import { assertSigned, hex, malformed } from '../proof.ts';
 import { readJson, secretsIn, word } from '../reading.ts';
-import type { Exposure, Report, Validity } from '../report.ts';
+import type { Exposure, GithubAlert, Report, Validity } from '../report.ts';
 import { secretsFrom } from '../settings.ts';
 import type { HookSource } from '../source.ts';
 
@@ -76,6 +76,7 @@ export const githubAlert: HookSource<z.output<typeof settings>> = {
           reference: `${word(repository.full_name)} alert ${alert.number}`,
           found,
           hints: {},
+          alert: alertOf(repository.full_name, alert.number),
           ...riskOf(alert.validity, visible ? 'public' : 'internal'),
         },
       ],
@@ -112,9 +113,15 @@ function riskOf(
   return { severity: critical ? 'critical' : 'high', validity: validity ?? 'unknown', exposure };
 }
 
-function wantedOf(fullName: string, number: number): z.output<typeof alertName> {
+function wantedOf(fullName: string, number: number): GithubAlert {
+  const alert = alertOf(fullName, number);
+  if (!alert) throw malformed('it names no alert of a repository');
+  return alert;
+}
+
+/** Owner and repository in the characters that GitHub has for them; undefined for anything else. */
+function alertOf(fullName: string, number: number): GithubAlert | undefined {
   const [owner = '', repo = '', ...more] = fullName.split('/');
   const named = alertName.safeParse({ owner, repo, number });
-  if (!named.success || more.length > 0) throw malformed('it names no alert of a repository');
-  return named.data;
+  return named.success && more.length === 0 ? named.data : undefined;
 }

@@ -1,0 +1,100 @@
+import { RotorError } from '../../../core/errors.ts';
+import { httpRequest } from '../../../core/http.ts';
+import { Deadline } from '../../../core/retry.ts';
+import { SecretValue } from '../../../core/secret.ts';
+import { incidentReports } from '../../../ledger/incidents.ts';
+import type { GithubAlert } from '../../intake/report.ts';
+import type { EffectKind } from '../outcome.ts';
+import { type Resolve, resolve } from '../runbook-schema.ts';
+import { secretIn } from '../signed.ts';
+
+const LIMIT_MS = 30_000;
+const VERSION = '2022-11-28';
+
+/**
+ * Resolves the alerts of GitHub's secret scanning that reported the credential
+ * (docs.github.com/rest/secret-scanning, "Update a secret scanning alert"). Resolving twice is no harm. The address of the
+ * API is the runbook's alone, whatever a report says.
+ */
+export const resolveStep: EffectKind = {
+  kind: 'resolve',
+  limitMs: () => LIMIT_MS,
+
+  async perform({ orchestrator: { ledger, clock }, target: { incidentId, policy }, step }) {
+    const { github } = resolve.parse(step.spec);
+    const alerts = alertsOf(await incidentReports(ledger, incidentId), policy);
+    if (alerts.length === 0)
+      return { done: { resolved: [], note: 'no report of it was an alert of GitHub' } };
+    const token = await secretIn(github.tokenFrom.file, 'a resolve step');
+    const deadline = Deadline.after(LIMIT_MS, clock);
+    const refused: string[] = [];
+    const resolved: string[] = [];
+    for (const alert of alerts) {
+      const name = `${alert.owner}/${alert.repo} alert ${alert.number}`;
+      const comment = `Refused by its provider in a real attempt. Rotor, incident ${incidentId}`;
+      const problem = await resolveAlert(deadline, github, token, alert, comment, name);
+      if (problem === undefined) resolved.push(name);
+      else refused.push(problem);
+    }
+    return refused.length > 0 ? { failed: refused.join('; ') } : { done: { resolved } };
+  },
+};
+
+function alertsOf(
+  reports: readonly { readonly report: Readonly<Record<string, unknown>> }[],
+  policy: string,
+): readonly GithubAlert[] {
+  const found = new Map<string, GithubAlert>();
+  for (const { report } of reports) {
+    const alert = report.alert as GithubAlert | undefined;
+    const matched = report.matched as readonly { readonly policy: string }[] | undefined;
+    if (!alert || !matched?.some((each) => each.policy === policy)) continue;
+    found.set(`${alert.owner}/${alert.repo}/${alert.number}`.toLowerCase(), alert);
+  }
+  return [...found.values()];
+}
+
+/** @returns why not, in words; undefined when it is resolved */
+async function resolveAlert(
+  deadline: Deadline,
+  { apiUrl, resolution }: Resolve['github'],
+  token: SecretValue,
+  { owner, repo, number }: GithubAlert,
+  comment: string,
+  name: string,
+): Promise<string | undefined> {
+  const path = `/repos/${encodeURIComponent(owner)}/${encodeURIComponent(repo)}/secret-scanning/alerts/${number}`;
+  const { status, headers } = await httpRequest(deadline, {
+    url: `${apiUrl.replace(/\/$/, '')}${path}`,
+    method: 'PATCH',
+    headers: {
+      accept: 'application/vnd.github+json',
+      authorization: SecretValue.of(`Bearer ${token.reveal()}`),
+      'content-type': 'application/json',
+      // GitHub refuses requests that don't say who asks.
+      'user-agent': 'rotor',
+      'x-github-api-version': VERSION,
+    },
+    body: JSON.stringify({ state: 'resolved', resolution, resolution_comment: comment }),
+    maxBytes: 1024 * 1024,
+  });
+  if (status >= 200 && status < 300) return undefined;
+  const throttled =
+    status === 429 || headers.get('retry-after') !== null || headers.get('x-ratelimit-remaining') === '0';
+  if (status >= 500 || throttled) {
+    const after = Number(headers.get('retry-after'));
+    throw new RotorError('provider.unreachable', {
+      what: `GitHub answers ${status} to resolving ${name}`,
+      ...(after > 0 ? { retryAfterMs: after * 1_000 } : {}),
+    });
+  }
+  return WORDS[status]?.(name) ?? `GitHub refuses to resolve ${name} with ${status}`;
+}
+
+const WORDS: Readonly<Record<number, (name: string) => string>> = {
+  401: (name) => `GitHub does not accept the token (401); ${name} stays open`,
+  403: (name) => `the token may not resolve ${name} (403): it needs write access to secret scanning alerts`,
+  404: (name) =>
+    `GitHub knows no ${name} (404): it is gone, secret scanning is off, or the token may not see the repository`,
+  422: (name) => `GitHub does not take the resolution for ${name} (422)`,
+};

@@ -1,0 +1,204 @@
+import { asRotorError } from '../../core/errors.ts';
+import { backoffMs } from '../../core/retry.ts';
+import { appendAudit } from '../../ledger/audit.ts';
+import type { Ledger } from '../../ledger/database.ts';
+import { endTarget } from '../../ledger/incidents.ts';
+import { readJournal } from '../../ledger/journal.ts';
+import {
+  beginStep,
+  endStep,
+  holdRunbook,
+  openApproval,
+  type RunbookStepRow,
+  type RunbookTarget,
+  retryStep,
+  skipSteps,
+  stepsOfIncident,
+  takeRunbooks,
+} from '../../ledger/runbook-steps.ts';
+import { positionOf } from '../../workers/saga/position.ts';
+import type { Orchestrator } from '../operations/orchestrator.ts';
+import { isReplaced } from './follow.ts';
+import type { EffectKind, Outcome } from './outcome.ts';
+import { releaseStep, wakeReleased } from './release.ts';
+import { customStep } from './steps/custom.ts';
+import { evidenceStep } from './steps/evidence.ts';
+import { resolveStep } from './steps/resolve.ts';
+import { type Progress, turnOf } from './turn.ts';
+
+const EFFECTS: readonly EffectKind[] = [customStep, evidenceStep, resolveStep];
+
+const BATCH = 100;
+/** What is done between two effects takes less than that. Whoever finds a dead one's work goes on after it. */
+const LEASE_MS = 15_000;
+/** Somebody looks again at what waits for others after that long. */
+const LOOK_MS = 1_000;
+const BACKOFF = { baseMs: 1_000, maxMs: 300_000 } as const;
+/** When a step is given up; the error stays with it. */
+export const MAX_TRIES = 10;
+
+/**
+ * Works off what runbooks have to do outside: step after step of each credential, by one process at a time, at least once,
+ * repeated under the same id with growing pauses. Whoever comes by goes on where another died.
+ */
+export async function workRunbooks(orchestrator: Orchestrator, leaseMs: number = LEASE_MS): Promise<void> {
+  for (;;) {
+    const taken = await takeRunbooks(orchestrator.ledger, leaseMs, BATCH);
+    await Promise.all(taken.map((target) => workOff(orchestrator, target, leaseMs)));
+    if (taken.length < BATCH) return;
+  }
+}
+
+async function workOff(orchestrator: Orchestrator, target: RunbookTarget, leaseMs: number): Promise<void> {
+  const { ledger, log } = orchestrator;
+  let mine = target;
+  const hold = async (inMs: number | undefined): Promise<boolean> => {
+    const held = await holdRunbook(ledger, mine, inMs);
+    if (held !== undefined) mine = { ...mine, hold: held };
+    return held !== undefined;
+  };
+  try {
+    for (;;) {
+      const steps =
+        (await stepsOfIncident(ledger, mine.incidentId, mine.policyUid)).get(mine.policyUid) ?? [];
+      const turn = turnOf(steps, await progressOf(ledger, mine, steps));
+      switch (turn.do) {
+        case 'wait':
+          await hold(LOOK_MS);
+          return;
+        case 'finish':
+          await hold(undefined);
+          return;
+        case 'skip':
+          await skipSteps(ledger, mine.incidentId, mine.policyUid, 'the incident failed before');
+          break;
+        case 'open':
+          await openApproval(ledger, turn.step.id, turn.forMs);
+          break;
+        case 'release':
+          await release(orchestrator, mine, steps, turn.step, turn.because);
+          break;
+        case 'stop':
+          await stop(orchestrator, mine, turn.step);
+          mine = { ...mine, result: 'failed' };
+          break;
+        case 'perform': {
+          const effect = EFFECTS.find(({ kind }) => kind === turn.step.kind);
+          if (!effect || !(await hold(effect.limitMs(turn.step.spec) + leaseMs))) return;
+          await perform(orchestrator, mine, turn.step, effect);
+          if (!(await hold(leaseMs))) return;
+        }
+      }
+    }
+  } catch (thrown) {
+    log.warn(
+      { err: asRotorError(thrown, 'a runbook'), incident: mine.incidentId, policy: mine.policy },
+      'a runbook waits; it goes on a little later',
+    );
+    await hold(LOOK_MS).catch(() => undefined);
+  }
+}
+
+/** How far the answer is. */
+async function progressOf(
+  ledger: Ledger,
+  target: RunbookTarget,
+  steps: readonly RunbookStepRow[],
+): Promise<Progress> {
+  const { result, containedAt, versionId, versionState, rotationId, rotationState } = target;
+  const dead = versionState === 'revoked' || versionState === 'discarded';
+  const proven =
+    result === 'proven' ||
+    (target.answer === 'prove' && dead) ||
+    (rotationState === 'done' && isReplaced(target));
+  const asked = !proven && rotationId !== undefined && steps.some(({ kind }) => PARTS.includes(kind));
+  const doneAt = asked ? positionOf(await readJournal(ledger, rotationId)).doneAt : undefined;
+  return {
+    contained: containedAt !== undefined || versionId === undefined || dead || result !== undefined,
+    delivered: doneAt?.has('deliver') === true,
+    rolledOut: doneAt?.has('rollout') === true,
+    proven,
+    settled: result === 'proven' && target.settled,
+    failed: result === 'failed',
+  };
+}
+
+const PARTS: readonly string[] = ['deliver', 'rollout'];
+
+async function release(
+  orchestrator: Orchestrator,
+  target: RunbookTarget,
+  steps: readonly RunbookStepRow[],
+  step: RunbookStepRow,
+  because: 'approved' | 'expired',
+): Promise<void> {
+  const rotation = await orchestrator.ledger.transaction((ledger) =>
+    releaseStep(orchestrator, ledger, target, steps, step, because),
+  );
+  await orchestrator.faults?.reach('runbook:approve:recorded');
+  await wakeReleased(orchestrator, target.incidentId, rotation);
+}
+
+/** Too few approved in time, and nobody wants it to go on without: the incident has failed, and who is on call is told. */
+async function stop(
+  { ledger }: Orchestrator,
+  { incidentId, policyUid, policy }: RunbookTarget,
+  step: RunbookStepRow,
+): Promise<void> {
+  await ledger.transaction(async (transaction) => {
+    const error = 'approval expired';
+    if (!(await endStep(transaction, step.id, 'failed', { error }))) return;
+    await endTarget(transaction, incidentId, policyUid, 'failed', error);
+    await skipSteps(transaction, incidentId, policyUid, error);
+    await appendAudit(transaction, {
+      actor: 'runbooks',
+      action: 'incident.approval-expired',
+      subject: `incident/${incidentId}`,
+      detail: { policy, step: step.ordinal, approvals: step.approvals.length },
+    });
+  });
+}
+
+async function perform(
+  orchestrator: Orchestrator,
+  target: RunbookTarget,
+  step: RunbookStepRow,
+  effect: EffectKind,
+): Promise<void> {
+  const { ledger, random, clock, log, faults } = orchestrator;
+  const { incidentId, policy } = target;
+  const begun = await beginStep(ledger, step.id, {
+    at: clock.now().toISOString(),
+    moment: momentOf(target),
+  });
+  if (!begun) return;
+  await faults?.reach(`runbook:${step.kind}:begun`);
+  let outcome: Outcome;
+  try {
+    outcome = await effect.perform({ orchestrator, target, step, note: begun.note });
+  } catch (thrown) {
+    const error = asRotorError(thrown, `step ${step.ordinal}, ${step.kind}`);
+    const words = `${error.code}: ${error.message}`;
+    log.warn({ err: error, incident: incidentId, policy }, 'a step of a runbook failed');
+    const inMs = error.retryAfterMs ?? backoffMs(begun.tries, BACKOFF, random.int(1_000) / 1_000);
+    if (begun.tries < MAX_TRIES) return retryStep(ledger, step.id, words, inMs);
+    outcome = { failed: words };
+  }
+  await faults?.reach(`runbook:${step.kind}:performed`);
+  const state = 'done' in outcome ? 'done' : 'failed';
+  await ledger.transaction(async (transaction) => {
+    const how = 'done' in outcome ? { result: outcome.done } : { error: outcome.failed };
+    if (!(await endStep(transaction, step.id, state, how))) return;
+    await appendAudit(transaction, {
+      actor: 'runbooks',
+      action: `incident.step-${state}`,
+      subject: `incident/${incidentId}`,
+      detail: { policy, step: step.ordinal, kind: step.kind, ...how },
+    });
+  });
+  await faults?.reach(`runbook:${step.kind}:recorded`);
+}
+
+function momentOf({ result, containedAt }: RunbookTarget): string {
+  return result ?? (containedAt ? 'contained' : 'opened');
+}
