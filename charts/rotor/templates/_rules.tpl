@@ -49,6 +49,11 @@
   resources: [vaultstaticsecrets]
   verbs: [get]
 {{- end }}
+{{- if $strategies.csi }}
+- apiGroups: [secrets-store.csi.x-k8s.io]
+  resources: [secretproviderclasspodstatuses]
+  verbs: [get]
+{{- end }}
 {{- if $strategies.argoRollouts }}
 - apiGroups: [argoproj.io]
   resources: [rollouts]
