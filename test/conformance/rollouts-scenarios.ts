@@ -18,7 +18,7 @@ import {
   byTwin,
   byTwinBehindGates,
 } from './cluster-scenarios.ts';
-import { byExternalSecrets, byReloader } from './delegated-scenarios.ts';
+import { byExternalSecrets, byReloader, byVaultSecretsOperator } from './delegated-scenarios.ts';
 import { byMountingAnew, byRotatedMounts } from './mounted-scenarios.ts';
 import { byFiles, byReportingPods } from './pod-reload-scenarios.ts';
 
@@ -66,7 +66,11 @@ export const rolloutScenarios: Readonly<
     'pods that name their files': byFiles,
     'mounted by a driver': byRotatedMounts,
   },
-  delegated: { 'to Reloader': byReloader, 'to External Secrets': byExternalSecrets },
+  delegated: {
+    'to Reloader': byReloader,
+    'to External Secrets': byExternalSecrets,
+    "to Vault's operator": byVaultSecretsOperator,
+  },
   discovered: { deployment: () => byDiscovery(), versioned: () => byDiscovery('versioned') },
   none: { none: unseen },
 };
