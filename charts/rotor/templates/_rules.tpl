@@ -25,6 +25,11 @@
   resources: [secrets]
   verbs: [get, patch, create]
 {{- end }}
+{{- if .root.Values.rbac.watchSecrets }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [list, watch]
+{{- end }}
 {{- if or $strategies.rolling $strategies.blueGreen }}
 - apiGroups: [apps]
   resources: {{ if $strategies.rolling }}[deployments, statefulsets, daemonsets]{{ else }}[deployments]{{ end }}

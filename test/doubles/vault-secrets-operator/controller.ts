@@ -7,6 +7,7 @@ import { connectApi, statusOf } from '../../../sandbox/controllers/client/api.ts
 import {
   DAEMON_SETS,
   DEPLOYMENTS,
+  type Kind,
   SECRETS,
   STATEFUL_SETS,
 } from '../../../sandbox/controllers/client/kinds.ts';
