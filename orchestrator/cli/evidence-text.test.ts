@@ -14,6 +14,7 @@ test('each pod has its version, how that is known, readiness and start; the prov
           detail: 'all pods started',
           pods: [
             { name: 'web-a', onVersion: true, ready: true, by: 'template', startedAt },
+            { name: 'web-c', onVersion: true, ready: true, by: 'mounted', mounted: { db: 'x' }, startedAt },
             { name: 'web-b', onVersion: false, ready: false, by: 'started', startedAt },
           ],
         },
@@ -27,6 +28,7 @@ test('each pod has its version, how that is known, readiness and start; the prov
     'evidence:',
     expect.stringMatching(/^CONSUMER +POD +VERSION +KNOWN BY +READY +STARTED$/),
     expect.stringMatching(/^web +web-a +v1 +its template names it +yes +3m ago$/),
+    expect.stringMatching(/^web +web-c +v1 +the CSI driver has mounted it +yes +3m ago$/),
     expect.stringMatching(/^web +web-b +another +started after delivery +NO +3m ago$/),
     expect.stringMatching(/^shop +- +v1 +reported +yes +-$/),
     '  shop: reports version v1',

@@ -8,6 +8,7 @@ const POD_KNOWN = {
   reported: 'it says so itself',
   acknowledged: 'it took the reload',
   untouched: 'untouched since before',
+  mounted: 'the CSI driver has mounted it',
 } as const;
 
 /** Who was seen on the version, pod by pod, and what the provider showed of the other credential. */

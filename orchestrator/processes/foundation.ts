@@ -9,6 +9,7 @@ import { cryptoRandom } from '../../core/random.ts';
 import { createKeyFile, loadKeyring } from '../../core/seal-key-file.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { type Ledger, migrateLedger, openLedger } from '../../ledger/database.ts';
+import { hurryDriftCheck } from '../../ledger/drift.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../ledger/embedded-postgres.ts';
 import { assertSchema } from '../../ledger/schema.ts';
 import { rotators } from '../../rotators/registry.ts';
@@ -16,6 +17,7 @@ import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { startWorkerHost, type WorkerHost } from '../../workers/host.ts';
 import { type Clusters, kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
+import { followSecrets } from '../../workers/kubernetes/followed-secrets.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import { loadAllowedCommands } from '../../workers/rollouts/reload/allowed-commands.ts';
 import { noFaults } from '../../workers/saga/faults.ts';
@@ -63,6 +65,8 @@ export async function layFoundation(config: Config, name: string): Promise<Found
     ledger = openLedger({ url: databaseUrl, log, connections: Math.max(10, config.concurrency + 5) });
     await assertSchema(ledger);
     const clusters = kubeconfigClusters();
+    const opened = ledger;
+    const followed = followSecrets((versionId) => hurryDriftCheck(opened, versionId));
     const ways = rollouts({ allowedCommands: await loadAllowedCommands(config.commandsFile), clusters });
     return {
       config,
@@ -73,7 +77,7 @@ export async function layFoundation(config: Config, name: string): Promise<Found
       registries: {
         rotators,
         stores: stores({ keyring }),
-        deliveries: deliveries({ clusters }),
+        deliveries: deliveries({ clusters, followed }),
         rollouts: ways,
       },
       clusters,
@@ -82,6 +86,7 @@ export async function layFoundation(config: Config, name: string): Promise<Found
       anchorFile: join(home, 'audit-anchors'),
       telemetry,
       close: async () => {
+        await followed.close();
         for (const way of ways) await way.close?.();
         await ledger?.close();
         await embedded?.stop();

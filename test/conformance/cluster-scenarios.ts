@@ -22,6 +22,7 @@ import type { ConsumerProof, Rollout, RolloutSession } from '../../workers/rollo
 import { startPrometheusDouble } from '../doubles/prometheus.ts';
 import { aCall } from '../setup/call.ts';
 import { type TestCluster, type TestNamespace, testCluster } from '../setup/cluster.ts';
+import { onceThere } from '../setup/probes.ts';
 import type { DeliveryScenario } from './deliveries-scenarios.ts';
 import type { RolloutScenario } from './rollouts-scenarios.ts';
 
@@ -158,6 +159,7 @@ export async function aShop({
         return;
       }
       await writeFile(join(reports, 'ill'), '');
+      await giveUpSoon(cluster, itself);
       await expect.poll(() => available(cluster, itself), { timeout: 30_000 }).toBe(0);
     },
   };
@@ -235,21 +237,21 @@ export function template(
             ...env,
           ],
           volumeMounts,
-          readinessProbe: {
-            exec: {
-              command: [
-                '/bin/sh',
-                '-c',
-                `test -e "${reports}/$POD" && test ! -e "${reports}/ill" && test ! -e "${reports}/ill-$(cat "${reports}/$POD")"`,
-              ],
-            },
-            periodSeconds: 1,
-            failureThreshold: 1,
-          },
+          readinessProbe: onceThere(
+            `${reports}/$POD`,
+            `test ! -e "${reports}/ill" && test ! -e "${reports}/ill-$(cat "${reports}/$POD")"`,
+          ),
         },
       ],
     },
   };
+}
+
+/** An ill workload that has a deadline for progress gives up at once; healthy ones have time on a busy machine. */
+async function giveUpSoon({ api }: TestCluster, itself: KubernetesObject): Promise<void> {
+  if (itself.kind !== 'Deployment' && itself.kind !== 'Rollout') return;
+  const patch = { ...itself, spec: { progressDeadlineSeconds: 1 } };
+  await api.patch(patch, undefined, undefined, 'test', undefined, PatchStrategy.MergePatch);
 }
 
 async function available(

@@ -6,7 +6,7 @@ import { aCall } from '../setup/call.ts';
 import { stopTestCluster, testCluster } from '../setup/cluster.ts';
 import { aVersion } from '../setup/versions.ts';
 import { aShop, deployment, openTwin, type Shop, template } from './cluster-scenarios.ts';
-import { aReloadedShop } from './delegated-scenarios.ts';
+import { anOperatedShop, aReloadedShop } from './delegated-scenarios.ts';
 import { aMountedShop } from './pod-reload-scenarios.ts';
 
 afterAll(stopTestCluster);
@@ -69,7 +69,7 @@ test('a gate may run only what the operator allowed, and plan says so', async ()
 });
 
 test('a delegate that does not act ends the rollout with what to look at; Rotor restarts nothing itself', async () => {
-  const shop = await opened(aReloadedShop({ timeout: '3s' }, 'none'));
+  const shop = await opened(aReloadedShop({ timeout: '2s' }, 'none'));
   await shop.session.plan(aCall());
   const pods = await shop.pods();
   const before = await shop.read();
@@ -90,8 +90,38 @@ test('a delegate that does not act ends the rollout with what to look at; Rotor 
   expect((await shop.read()).metadata?.generation).toBe(before.metadata?.generation);
 });
 
-test('a delegate restarts once: the proof of the same version twice is of the same pods', async () => {
-  const shop = await opened(aReloadedShop());
+test("where Vault's operator doesn't run, nothing comes, and it is told what is waited for", async () => {
+  const shop = await opened(anOperatedShop({}, 'none'));
+  await shop.session.plan(aCall());
+  const pods = await shop.pods();
+  await shop.deliver('v1');
+  expect(await shop.move('forward', 'v1')).toEqual({
+    notYet: expect.stringMatching(/vaultstaticsecret \S+\/db in cluster .*secret \S+\/db: its key/),
+  });
+  expect(await shop.pods()).toEqual(pods);
+});
+
+test('an operator that copies and restarts nobody is refused, and seen where it is changed later', async () => {
+  const silent = { rolloutRestartTargets: [{ kind: 'Deployment', name: 'other' }] };
+  const shop = await opened(anOperatedShop({ timeout: '2s' }, 'there', silent));
+  await expect(shop.session.plan(aCall())).rejects.toMatchObject({
+    code: 'rollout.unhealthy',
+    message: expect.stringMatching(/rolloutRestartTargets don't name Deployment shop/),
+  });
+  await shop.deliver('v1');
+  await expect
+    .poll(() => shop.move('forward', 'v1'), { timeout: 20_000 })
+    .toMatchObject({
+      code: 'rollout.unhealthy',
+      message: expect.stringMatching(/vault-secrets-operator has not done its part/),
+    });
+});
+
+test.each([
+  ['Reloader', aReloadedShop],
+  ["Vault's operator", anOperatedShop],
+])('%s restarts once: the proof of the same version twice is of the same pods', async (_, delegated) => {
+  const shop = await opened(delegated());
   await shop.deliver('v1');
   await expect.poll(() => shop.move('forward', 'v1'), { timeout: 30_000 }).toMatchObject({ healthy: true });
   const [pods, { metadata }] = [await shop.pods(), await shop.read()];

@@ -18,7 +18,8 @@ import {
   byTwin,
   byTwinBehindGates,
 } from './cluster-scenarios.ts';
-import { byExternalSecrets, byReloader } from './delegated-scenarios.ts';
+import { byExternalSecrets, byReloader, byVaultSecretsOperator } from './delegated-scenarios.ts';
+import { byMountingAnew, byRotatedMounts } from './mounted-scenarios.ts';
 import { byFiles, byReportingPods } from './pod-reload-scenarios.ts';
 
 /** One real consumer: it takes what is delivered when it is reloaded, and can be broken. */
@@ -52,6 +53,7 @@ export const rolloutScenarios: Readonly<
     deployment: () => byRollingUpdate(),
     versioned: () => byRollingUpdate('versioned'),
     'stateful set': byRollingASet,
+    'mounted by a driver': byMountingAnew,
   },
   blueGreen: {
     deployment: () => byTwin(),
@@ -59,8 +61,16 @@ export const rolloutScenarios: Readonly<
     'behind gates': byTwinBehindGates,
   },
   argoRollouts: { canary: byCanary, 'canary in steps': byCanarySteps, 'blue/green': byPreview },
-  podReload: { 'reporting pods': byReportingPods, 'pods that name their files': byFiles },
-  delegated: { 'to Reloader': byReloader, 'to External Secrets': byExternalSecrets },
+  podReload: {
+    'reporting pods': byReportingPods,
+    'pods that name their files': byFiles,
+    'mounted by a driver': byRotatedMounts,
+  },
+  delegated: {
+    'to Reloader': byReloader,
+    'to External Secrets': byExternalSecrets,
+    "to Vault's operator": byVaultSecretsOperator,
+  },
   discovered: { deployment: () => byDiscovery(), versioned: () => byDiscovery('versioned') },
   none: { none: unseen },
 };

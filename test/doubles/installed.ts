@@ -25,7 +25,7 @@ export async function install(
   { kubeconfig }: TestCluster,
   definitions: readonly { readonly metadata: { readonly name: string } }[],
 ): Promise<void> {
-  const api = connectApi(configOf(kubeconfig));
+  const api = connectApi(configOf({ kubeconfig }));
   for (const definition of definitions) {
     await ignoring([409], api.create(DEFINITIONS, definition));
     const established = async () => {
@@ -41,11 +41,11 @@ export async function running(
   { kubeconfig }: TestCluster,
   start: (config: KubeConfig) => Promise<{ stop(): Promise<void> }>,
 ): Promise<void> {
-  const double = await start(configOf(kubeconfig));
+  const double = await start(configOf({ kubeconfig }));
   onTestFinished(() => double.stop());
 }
 
-function configOf(kubeconfig: string): KubeConfig {
+export function configOf({ kubeconfig }: Pick<TestCluster, 'kubeconfig'>): KubeConfig {
   const config = new KubeConfig();
   config.loadFromString(kubeconfig);
   return config;

@@ -16,10 +16,12 @@ import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { patrol } from '../../workers/drift/patrol.ts';
 import type { Clusters } from '../../workers/kubernetes/cluster.ts';
+import { followSecrets } from '../../workers/kubernetes/followed-secrets.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import { runRotation, type Saga } from '../../workers/saga/engine.ts';
 import { noFaults } from '../../workers/saga/faults.ts';
 import type { RotationSpec } from '../../workers/saga/spec.ts';
+import { aCall } from '../setup/call.ts';
 import { freshLedger, type TestLedger } from '../setup/ledger.ts';
 
 /** A policy that was rotated once, with its deliveries, and the means to look at them. */
@@ -34,6 +36,10 @@ export interface Drifting {
   open(): Promise<void>;
   /** Changes the policy; what a rotation works by stays. */
   apply(change: object): Promise<void>;
+  /** A worker's next turn: looks only where the ledger says that it is time. @returns how many policies it looked at */
+  turn(): Promise<number>;
+  /** Resolves when the worker follows what is delivered into a namespace. */
+  follows(namespace: string): Promise<void>;
   /** The next look, now, by a worker with these clusters. */
   look(clusters?: Clusters): Promise<DriftView>;
   audit(): Promise<readonly { action: string; actor: string; detail: { target?: string; what?: string } }[]>;
@@ -46,17 +52,19 @@ export async function aRotatedPolicy(
 ): Promise<Drifting> {
   const test = await freshLedger();
   const folder = await mkdtemp(join(tmpdir(), 'rotor-drift-'));
+  const keyring = Keyring.generate();
+  const followed = followSecrets((versionId) => hurryDriftCheck(test.ledger, versionId));
   onTestFinished(async () => {
+    await followed.close();
     await test.drop();
     await rm(folder, { recursive: true, force: true });
   });
-  const keyring = Keyring.generate();
   const sagaWith = (opened: Clusters): Saga => ({
     ledger: test.ledger,
     registries: {
       rotators,
       stores: stores({ keyring }),
-      deliveries: deliveries({ clusters: opened }),
+      deliveries: deliveries({ clusters: opened, followed }),
       rollouts: rollouts({ allowedCommands: [], clusters: opened }),
     },
     fingerprintKey: SecretValue.of('drift'),
@@ -108,6 +116,8 @@ export async function aRotatedPolicy(
     apply: async (change) => {
       await applyPolicy(test.ledger, { ...named, spec: { deliver, drift: 'repair', ...change } });
     },
+    follows: async (namespace) => followed.follow(aCall(), await clusters.open(undefined), namespace),
+    turn: () => patrol(sagaWith(clusters), 600_000),
     look: async (opened = clusters) => {
       await watchDrift(test.ledger, [policyUid]);
       await hurryDriftCheck(test.ledger, version);

@@ -215,3 +215,32 @@ test('a credential that the provider refuses is put nowhere: somebody may have c
   expect((await read()).data?.password).toBe(base64('by-hand'));
   expect((await policy.audit()).map(({ action }) => action)).toEqual(['delivery.drifted']);
 });
+
+test.each([
+  ['edited', () => edit({ data: { value: base64('by hand') } })],
+  ['deleted', () => cluster.api.delete(secretRef())],
+  ['robbed of our label', () => edit({ metadata: { labels: NAMES } })],
+])('a Secret that is %s is repaired without waiting for the interval', async (_, disturb) => {
+  const policy = await aPolicy();
+  await policy.look();
+  await policy.follows(namespace);
+  const before = (await read()).data;
+  expect(await policy.turn()).toBe(0);
+  await disturb();
+  await expect.poll(() => policy.turn(), { timeout: 10_000 }).toBe(1);
+  expect((await read()).data).toEqual(before);
+  expect((await policy.audit()).map(({ action }) => action)).toEqual(['delivery.repaired']);
+});
+
+test('a rotation hurries no look, and neither do Secrets of others', async () => {
+  const policy = await aPolicy();
+  await policy.look();
+  await policy.follows(namespace);
+  await cluster.api.create({ ...secretRef('theirs'), data: { value: base64('1') } } as never);
+  await edit({ data: { value: base64('2') } }, 'theirs');
+  await policy.rotate();
+  await edit({ metadata: { annotations: { 'example.com/last': 'seen' } } });
+  // The last edit is what is heard; all before it was heard by then, and hurried nothing.
+  await expect.poll(() => policy.turn(), { timeout: 10_000 }).toBe(1);
+  expect(await policy.turn()).toBe(0);
+});

@@ -1,9 +1,8 @@
-import type { Clusters } from '../kubernetes/cluster.ts';
 import type { Delivery } from './delivery.ts';
 import { fileDelivery } from './file/delivery.ts';
-import { secretDelivery } from './secret/delivery.ts';
+import { type SecretDependencies, secretDelivery } from './secret/delivery.ts';
 
 /** Every delivery there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
-export function deliveries(deps: { readonly clusters: Clusters }): readonly Delivery[] {
+export function deliveries(deps: SecretDependencies): readonly Delivery[] {
   return [fileDelivery, secretDelivery(deps)];
 }

@@ -7,6 +7,8 @@ export interface CollectionRef {
   readonly kind: string;
   /** All namespaces when absent. */
   readonly namespace?: string | undefined;
+  /** As in a label selector; whoever loses the labels is gone for the one who asks. */
+  readonly labels?: string;
   /** Asks for PartialObjectMetadata: of a Secret nothing but its metadata ever reaches this process. */
   readonly metadataOnly?: true;
 }
@@ -137,6 +139,7 @@ export function collectionsOf(config: KubeConfig, client: Client): Collections {
       const query = new URLSearchParams({
         ...(limit === undefined ? {} : { limit: String(limit) }),
         ...(token === undefined ? {} : { continue: token }),
+        ...(of.labels === undefined ? {} : { labelSelector: of.labels }),
       });
       try {
         const answer = await send(`${await pathOf(of, signal)}?${query}`, acceptOf(of, 'List'), signal);
@@ -162,6 +165,7 @@ export function collectionsOf(config: KubeConfig, client: Client): Collections {
         resourceVersion: version,
         allowWatchBookmarks: 'true',
         timeoutSeconds: String(timeoutSeconds),
+        ...(of.labels === undefined ? {} : { labelSelector: of.labels }),
       });
       // One controller for both reasons to end: what AbortSignal.any gives can be collected before it fires.
       const end = new AbortController();

@@ -5,6 +5,9 @@ import { versionedName } from './secret-names.ts';
 
 /** Annotation of a delivered Secret: which version it carries. */
 export const VERSION = 'rotor.dev/version';
+export const MANAGED_BY = 'app.kubernetes.io/managed-by';
+/** Highest fencing token that has written it. */
+export const FENCE = 'rotor.dev/fence';
 
 /** A delivered Secret: the name that the policy gives it, and the one under which pods find the version. */
 export interface DeliveredSecret {

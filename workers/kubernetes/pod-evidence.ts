@@ -12,9 +12,18 @@ export interface PodEvidence {
    * `template`: the template that it was made of names the version. `untouched`: it has run since before the change.
    * `started`: it was made after the Secret carried the version. `started-after`: its containers started after the Secret
    * had been written. `reported`: it named the version itself. `acknowledged`: it took the reload after the version had
-   * reached its files.
+   * reached its files. `mounted`: the Secrets Store CSI driver reports the version of what it has mounted there.
    */
-  readonly by: 'template' | 'untouched' | 'started' | 'started-after' | 'reported' | 'acknowledged';
+  readonly by:
+    | 'template'
+    | 'untouched'
+    | 'started'
+    | 'started-after'
+    | 'reported'
+    | 'acknowledged'
+    | 'mounted';
+  /** Of a pod that mounts the store itself: what the volume driver reports, object by object. */
+  readonly mounted?: Readonly<Record<string, string>>;
   readonly startedAt: string | undefined;
 }
 

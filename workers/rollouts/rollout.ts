@@ -23,6 +23,14 @@ export interface NotYet {
 /** To a new version, or to the one that was there before. */
 export type Going = 'forward' | 'back';
 
+/** What the rotation knows besides, whichever worker goes on with it. */
+export interface Known {
+  /** What {@link RolloutSession.observe} saw before anything was changed; undefined when it saw nothing. */
+  readonly before: unknown;
+  /** Since when consumers are on their way in this direction. */
+  readonly since: Date;
+}
+
 /** What a session moves, so that nobody else moves it as well. */
 export interface MovedWorkload {
   /** Context of the kubeconfig; the current one when absent. */
@@ -54,21 +62,36 @@ export interface Survey {
 export interface RolloutSession {
   readonly consumer: string;
   readonly moves?: MovedWorkload;
+  /** What moves it is what the store gives, not what is delivered: on the way back the store comes first. */
+  readonly readsStore?: boolean;
   /** Healthy before anything is changed? @throws RotorError terminal when it isn't. */
   plan(call: Call): Promise<void>;
+  /**
+   * What is to be known later of how it was before: kept in the journal, without any secret, and given back as
+   * {@link Known.before}.
+   * @param current undefined: there is none
+   */
+  observe?(call: Call, current: Credential | undefined): Promise<unknown>;
   /**
    * Makes the consumer take `credential`, which is delivered already, and looks whether it is healthy with it. May be
    * repeated: what has begun goes on. On the way back a consumer that is gone counts as moved: nothing of it uses anything.
    * @param windowMs how long it may wait for other credentials of the same workload, to share one rollout with them
    * @throws RotorError `rollout.reload-failed` (retryable) or `rollout.unhealthy` (terminal)
    */
-  move(call: Call, credential: Credential, going: Going, windowMs?: number): Promise<ConsumerProof | NotYet>;
+  move(
+    call: Call,
+    credential: Credential,
+    going: Going,
+    windowMs?: number,
+    known?: Known,
+  ): Promise<ConsumerProof | NotYet>;
   /**
-   * After the grace time: gives up what was kept for a quick way back, so that nothing uses the old credential any more.
+   * After the grace time: gives up what was kept for a quick way back, so that nothing uses the old credential any more,
+   * and looks once more at what only others can move.
    * Repeated until it returns nothing.
    * @throws RotorError `rollout.unhealthy`
    */
-  finish?(call: Call, credential: Credential): Promise<NotYet | undefined>;
+  finish?(call: Call, credential: Credential, known?: Known): Promise<NotYet | undefined>;
   /**
    * Of a session that stands for many: those that there are now, each with a name of its own. They are moved and proven
    * one by one, and looked up anew each time, since workloads come and go.

@@ -19,6 +19,7 @@ export const plan: Step = {
     // Consumers of a credential that never existed can't be healthy yet.
     // Nor can those of a leaked one, which is refused already, perhaps.
     if (current && !leaked) for (const rollout of parts.rollouts) await rollout.plan(context.call(60_000));
+    const before = await observed(context, current);
     const surveys = current ? await surveyed(context) : [];
     if (adopted) await adopt(context, adopted, existing.storeCurrent);
 
@@ -30,6 +31,7 @@ export const plan: Step = {
       consumers: spec.consumers.map((consumer) => consumer.name),
       ...(surveys.length > 0 ? { found: surveys.flatMap(({ found }) => found) } : {}),
       deliveries: parts.deliveries.map((delivery) => delivery.target),
+      ...(Object.keys(before).length > 0 ? { before } : {}),
     };
     if (!current) return { facts: { ...facts, first: true } };
     const { versionId, identity } = current;
@@ -42,6 +44,19 @@ export const plan: Step = {
     return { facts, oldVersion: versionId, versions: [known] };
   },
 };
+
+/** What consumers can only be judged by later when it was seen before anything was changed, by their names. */
+async function observed(
+  { parts, call }: StepContext,
+  current: Credential | undefined,
+): Promise<Readonly<Record<string, unknown>>> {
+  const before: Record<string, unknown> = {};
+  for (const rollout of parts.rollouts) {
+    const seen = await rollout.observe?.(call(60_000), current);
+    if (seen !== undefined) before[rollout.consumer] = seen;
+  }
+  return before;
+}
 
 /** Who was found to use it, and what could not be looked at. */
 async function surveyed(context: StepContext): Promise<readonly Survey[]> {

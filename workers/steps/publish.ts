@@ -28,8 +28,10 @@ export const publish: Step = {
     const { oldVersion: old, newVersion } = context;
     const id = newVersion as string;
     const current = await store.read(context.call(), path, 'current');
-    if (!old || current?.versionId !== id) return { facts: { current: current?.versionId ?? null } };
-    await store.promote(context.call(), path, old, id);
+    const now = current?.versionId;
+    // Promoted back already: by an attempt whose record was lost, or before consumers that read the store went back.
+    if (!old || (now !== id && now !== old)) return { facts: { current: now ?? null } };
+    if (now === id) await store.promote(context.call(), path, old, id);
     return {
       facts: { current: old },
       versions: [

@@ -6,6 +6,7 @@ import { aCall } from '../../test/setup/call.ts';
 import type { Going, RolloutSession } from '../rollouts/rollout.ts';
 import type { Done, StepContext, Wait } from '../saga/context.ts';
 import type { RolloutLimits } from '../saga/spec.ts';
+import { publish } from './publish.ts';
 import { proveFound, rollout } from './rollout.ts';
 
 const credential: Credential = { versionId: 'v1', identity: 'app', fields: {}, secrets: {} };
@@ -21,6 +22,11 @@ class Shop {
   noted: Readonly<Record<string, unknown>> = {};
   direction: Going = 'forward';
   hurried = false;
+  readonly facts = new Map<string, Readonly<Record<string, unknown>>>();
+  /** What the store gives as current. */
+  current = 'v1';
+  /** What sessions were told of before. */
+  readonly known: unknown[] = [];
   parts: StepContext['parts'];
   readonly #consumers: readonly { readonly name: string; readonly wave?: number }[];
   readonly #limits: RolloutLimits | undefined;
@@ -39,14 +45,23 @@ class Shop {
     const rollouts = this.#consumers.map(({ name }) =>
       name === 'all' ? this.#group() : this.#session(name),
     );
-    return { rollouts, deliveries: [] } as unknown as StepContext['parts'];
+    const store = {
+      read: async () => ({ versionId: this.current }),
+      promote: async (_call: unknown, _path: string, versionId: string) => {
+        this.current = versionId;
+        this.log.push(`store gives ${versionId}`);
+      },
+    };
+    return { rollouts, store, deliveries: [] } as unknown as StepContext['parts'];
   }
 
   #session(consumer: string): RolloutSession {
     return {
       consumer,
       plan: async () => undefined,
-      move: async (_call, _credential, going) => {
+      ...(consumer === 'mounts' ? { readsStore: true } : {}),
+      move: async (_call, _credential, going, _windowMs, known) => {
+        this.known.push(known?.before);
         if (this.ill.has(consumer)) throw new RotorError('rollout.unhealthy', { what: `${consumer} is ill` });
         const left = this.looks.get(consumer) ?? 0;
         this.looks.set(consumer, left - 1);
@@ -77,8 +92,14 @@ class Shop {
       rotation: { hurried: this.hurried },
       versions: async () => [],
       parts: this.parts,
-      spec: { consumers: this.#consumers, ...(this.#limits ? { rollout: this.#limits } : {}) },
-      position: { direction, noted, announcedAt: new Map(), backSince: undefined },
+      spec: {
+        store: { path: 'shop/db' },
+        consumers: this.#consumers,
+        ...(this.#limits ? { rollout: this.#limits } : {}),
+      },
+      oldVersion: 'v0',
+      newVersion: 'v1',
+      position: { direction, noted, facts: this.facts, announcedAt: new Map(), backSince: undefined },
       call: () => aCall({ clock }),
       newCredential: async () => credential,
       oldCredential: async () => credential,
@@ -157,6 +178,32 @@ describe('consumers', () => {
     shop.direction = 'back';
     await shop.untilDone();
     expect(shop.log).toEqual(['c back', 'b back', 'a back']);
+  });
+
+  test('who reads the store itself goes back after the store has, which is told again when it is undone', async () => {
+    const shop = new Shop([{ name: 'mounts' }, { name: 'web' }]);
+    shop.looks.set('mounts', 1);
+    shop.direction = 'back';
+    await shop.untilDone();
+    expect(shop.log).toEqual(['store gives v0', 'web back', 'mounts…', 'mounts back']);
+    expect(await publish.undo?.(shop.context())).toMatchObject({
+      facts: { current: 'v0' },
+      versions: [
+        { id: 'v0', state: 'current' },
+        { id: 'v1', state: 'pending' },
+      ],
+    });
+    const delivered = new Shop([{ name: 'web' }]);
+    delivered.direction = 'back';
+    await delivered.untilDone();
+    expect(delivered.current).toBe('v1');
+  });
+
+  test('are told what was seen of them before anything was changed', async () => {
+    const shop = new Shop([{ name: 'a' }, { name: 'b' }]);
+    shop.facts.set('plan', { before: { b: { versions: {} } } });
+    await shop.untilDone();
+    expect(shop.known).toEqual([undefined, { versions: {} }]);
   });
 
   test('who appears while the others move is moved too', async () => {

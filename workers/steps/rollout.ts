@@ -1,13 +1,14 @@
 import type { Credential } from '../../core/credential.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { Freshness } from '../kubernetes/consumers/followed-consumers.ts';
-import type { ConsumerProof, RolloutSession } from '../rollouts/rollout.ts';
+import type { ConsumerProof, Known, RolloutSession } from '../rollouts/rollout.ts';
 import { type Mover, nextTurn } from '../rollouts/waves.ts';
 import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
 import type { Parts } from '../saga/parts.ts';
 import type { RolloutLimits } from '../saga/spec.ts';
 import { assertStillDelivered, deliverEverywhere, isGone } from './deliver.ts';
 import { isHurried } from './hurry.ts';
+import { publish } from './publish.ts';
 
 /** A rollout may last as long as its consumers need to become healthy; the lease is renewed meanwhile. */
 const ROLLOUT_MS = 15 * 60_000;
@@ -26,6 +27,8 @@ export const rollout: Step = {
     const old = await context.oldCredential();
     if (!old) return { facts: { skipped: 'there was no earlier credential' } };
     await deliverEverywhere(context, old, 'gone is done');
+    // Those who read the store itself, or what others copy from it, find the way back there.
+    if (context.parts.rollouts.some(({ readsStore }) => readsStore)) await publish.undo?.(context);
     try {
       return await move(context, old);
     } catch (error) {
@@ -69,7 +72,13 @@ async function move(context: StepContext, credential: Credential): Promise<Done 
     for (const index of turn.which) {
       const { session } = members[index] as Member;
       const call = context.call(ROLLOUT_MS);
-      const seen = await session.move(call, credential, direction, limits.coalesceMs);
+      const seen = await session.move(
+        call,
+        credential,
+        direction,
+        limits.coalesceMs,
+        await knownOf(context, session),
+      );
       known.set(session.consumer, 'notYet' in seen ? 'moving' : seen);
       if ('notYet' in seen) reason ||= seen.notYet;
       else proven = true;
@@ -84,6 +93,14 @@ async function limitsOf(context: StepContext): Promise<RolloutLimits> {
   const limits = context.spec.rollout ?? ONE_BY_ONE;
   const waits = limits.pauseMs > 0 || limits.coalesceMs > 0;
   return waits && (await isHurried(context)) ? { ...limits, pauseMs: 0, coalesceMs: 0 } : limits;
+}
+
+/** The time is of the database, as every time of the journal. */
+async function knownOf({ position, now }: StepContext, { consumer }: RolloutSession): Promise<Known> {
+  const { direction, facts, backSince, announcedAt } = position;
+  const begun = direction === 'back' ? backSince : announcedAt.get('rollout');
+  const before = facts.get('plan')?.before as Readonly<Record<string, unknown>> | undefined;
+  return { before: before?.[consumer], since: begun ?? (await now()) };
 }
 
 /** Those that the policy lists, and in place of each that stands for many those that there are now. */
@@ -148,7 +165,7 @@ export async function finishRollouts(context: StepContext): Promise<Wait | undef
   // Pods that start now read what is there now.
   if (context.parts.rollouts.some(({ finish }) => finish)) await assertStillDelivered(context, fresh);
   for (const { session } of await membersOf(context, 'followed')) {
-    const seen = await session.finish?.(context.call(ROLLOUT_MS), fresh);
+    const seen = await session.finish?.(context.call(ROLLOUT_MS), fresh, await knownOf(context, session));
     if (seen) return settling(context, seen.notYet);
   }
   return undefined;

@@ -25,6 +25,11 @@
   resources: [secrets]
   verbs: [get, patch, create]
 {{- end }}
+{{- if .root.Values.rbac.watchSecrets }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [list, watch]
+{{- end }}
 {{- if or $strategies.rolling $strategies.blueGreen }}
 - apiGroups: [apps]
   resources: {{ if $strategies.rolling }}[deployments, statefulsets, daemonsets]{{ else }}[deployments]{{ end }}
@@ -47,6 +52,11 @@
   verbs: [get, patch]
 - apiGroups: [secrets.hashicorp.com]
   resources: [vaultstaticsecrets]
+  verbs: [get]
+{{- end }}
+{{- if $strategies.csi }}
+- apiGroups: [secrets-store.csi.x-k8s.io]
+  resources: [secretproviderclasspodstatuses]
   verbs: [get]
 {{- end }}
 {{- if $strategies.argoRollouts }}

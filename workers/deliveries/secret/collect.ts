@@ -1,11 +1,10 @@
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
 import { type Cluster, nameOf } from '../../kubernetes/cluster.ts';
-import { VERSION } from '../../kubernetes/delivered.ts';
+import { MANAGED_BY, VERSION } from '../../kubernetes/delivered.ts';
 import { versionedName } from '../../kubernetes/secret-names.ts';
 import { readersIn } from '../../kubernetes/secret-readers.ts';
 import type { Collected } from '../delivery.ts';
-import { MANAGED_BY } from './desired.ts';
 import type { SecretSpec } from './spec.ts';
 
 /**

@@ -3,6 +3,7 @@ import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
 import type { Cluster, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
 import { readersOfSecret, type SecretReaders } from '../../kubernetes/consumers/blast-radius.ts';
+import type { FollowedSecrets } from '../../kubernetes/followed-secrets.ts';
 import { versionedName } from '../../kubernetes/secret-names.ts';
 import type { Collected, Delivery, DeliverySession, Difference } from '../delivery.ts';
 import { collectVersions } from './collect.ts';
@@ -12,15 +13,21 @@ import { rehearse } from './rehearse.ts';
 import { type SecretSpec, secretSpec } from './spec.ts';
 import { writeSecret } from './write.ts';
 
+export interface SecretDependencies {
+  readonly clusters: Clusters;
+  /** Who tells when somebody touches what was delivered. */
+  readonly followed?: FollowedSecrets | undefined;
+}
+
 /**
  * Writes the credential into native Secrets, one per namespace: under one stable name by server-side apply (what others have
  * set besides stays theirs), or as a new immutable Secret for each version.
  */
-export function secretDelivery({ clusters }: { readonly clusters: Clusters }): Delivery<SecretSpec> {
+export function secretDelivery({ clusters, followed }: SecretDependencies): Delivery<SecretSpec> {
   return {
     kind: 'secret',
     spec: secretSpec,
-    open: (spec) => new SecretDeliverySession(clusters, spec),
+    open: (spec) => new SecretDeliverySession(clusters, spec, followed),
   };
 }
 
@@ -29,9 +36,11 @@ class SecretDeliverySession implements DeliverySession {
   readonly collect?: (call: Call, dead: readonly string[]) => Promise<Collected>;
   readonly #clusters: Clusters;
   readonly #spec: SecretSpec;
+  readonly #followed: FollowedSecrets | undefined;
 
-  constructor(clusters: Clusters, spec: SecretSpec) {
+  constructor(clusters: Clusters, spec: SecretSpec, followed: FollowedSecrets | undefined) {
     this.#clusters = clusters;
+    this.#followed = followed;
     this.#spec = spec;
     const where = spec.namespaces.map((namespace) => `${namespace}/${spec.name}`).join(', ');
     this.target = `secret ${where}${spec.context ? ` in ${spec.context}` : ''}`;
@@ -47,6 +56,7 @@ class SecretDeliverySession implements DeliverySession {
 
   async deliver(call: Call, credential: Credential): Promise<void> {
     const cluster = await this.#clusters.open(this.#spec.context);
+    this.#follow(call, cluster);
     const desired = desiredOf(this.#spec, credential);
     let gone: RotorError | undefined;
     for (const ref of this.#refs(credential)) {
@@ -72,6 +82,7 @@ class SecretDeliverySession implements DeliverySession {
   }
 
   async differences(call: Call, credential: Credential): Promise<readonly Difference[]> {
+    this.#follow(call, await this.#clusters.open(this.#spec.context));
     const all: Difference[] = [];
     for await (const differences of this.#compared(call, credential)) all.push(...differences);
     return all;
@@ -81,6 +92,10 @@ class SecretDeliverySession implements DeliverySession {
     const cluster = await this.#clusters.open(this.#spec.context);
     const desired = desiredOf(this.#spec, credential);
     for (const ref of this.#refs(credential)) yield await differencesAt(call, cluster, ref, desired);
+  }
+
+  #follow(call: Call, cluster: Cluster): void {
+    for (const namespace of this.#spec.namespaces) void this.#followed?.follow(call, cluster, namespace);
   }
 
   #refs({ versionId }: Credential): readonly ObjectRef[] {

@@ -1,13 +1,9 @@
 import type { Credential } from '../../../core/credential.ts';
 import type { ClusterObject, ObjectRef } from '../../kubernetes/cluster.ts';
-import { VERSION } from '../../kubernetes/delivered.ts';
+import { FENCE, MANAGED_BY, VERSION } from '../../kubernetes/delivered.ts';
 import { fitting, LOGICAL_NAME } from '../../kubernetes/secret-names.ts';
 import { fillTemplate, valuesOf } from '../template.ts';
 import type { SecretSpec } from './spec.ts';
-
-export const MANAGED_BY = 'app.kubernetes.io/managed-by';
-/** Highest fencing token that has written it. */
-export const FENCE = 'rotor.dev/fence';
 
 type Texts = Readonly<Record<string, string>>;
 

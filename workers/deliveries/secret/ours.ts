@@ -1,9 +1,10 @@
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
 import { type Cluster, type ClusterObject, nameOf, type ObjectRef } from '../../kubernetes/cluster.ts';
+import { FENCE, MANAGED_BY } from '../../kubernetes/delivered.ts';
 import { isSetByUs } from '../../kubernetes/field-ownership.ts';
 import { compare } from './compare.ts';
-import { type Desired, FENCE, MANAGED_BY } from './desired.ts';
+import type { Desired } from './desired.ts';
 
 /**
  * A Secret that somebody else made, or that can't become what it shall be, is never taken over by surprise. One that only

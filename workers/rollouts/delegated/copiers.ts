@@ -87,6 +87,9 @@ function vaultSecretsOperator(spec: DelegatedSpec): Copier {
       const targets: readonly { kind?: string; name?: string }[] = found.rolloutRestartTargets ?? [];
       if (!targets.some((target) => target.kind === kind && target.name === workload))
         return `its rolloutRestartTargets don't name ${kind} ${workload}, so that nobody restarts its pods`;
+      if (found.hmacSecretData === false) return 'its hmacSecretData is false, with which it restarts nobody';
+      if (found.type === 'kv-v2' && (found.version ?? 0) > 0)
+        return `it copies version ${found.version} of the path for ever`;
       if (!found.refreshAfter && !found.syncConfig?.instantUpdates)
         return 'it has neither refreshAfter nor syncConfig.instantUpdates, so that it never looks again';
       return undefined;

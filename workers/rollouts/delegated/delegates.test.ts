@@ -151,6 +151,8 @@ describe("Vault's operator copies and restarts", () => {
     ],
     ['but not into another Secret', { ...spec, destination: { name: 'x' } }, /makes secret x/],
     ['but not when it never looks again', { ...spec, refreshAfter: undefined }, /never looks again/],
+    ['but not when it compares nothing', { ...spec, hmacSecretData: false }, /restarts nobody/],
+    ['but not from one version for ever', { ...spec, type: 'kv-v2', version: 3 }, /copies version 3/],
   ])('%s', (_, found, obstacle) => {
     const seen = copier?.obstacle({ spec: found });
     if (obstacle) expect(seen).toMatch(obstacle);

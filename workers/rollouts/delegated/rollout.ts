@@ -12,7 +12,8 @@ import {
 import { assertDelivered } from '../../kubernetes/delivered.ts';
 import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsStartedSince } from '../../kubernetes/pod-evidence.ts';
-import { obstacleOf, progressOf, workloadRef } from '../../kubernetes/workloads.ts';
+import { obstacleOf, progressOf } from '../../kubernetes/workloads.ts';
+import { readOf, refOfNamed } from '../named-workload.ts';
 import {
   type ConsumerProof,
   type Going,
@@ -43,6 +44,7 @@ export function delegatedRollout({ clusters }: { readonly clusters: Clusters }):
 class DelegatedSession implements RolloutSession {
   readonly consumer: string;
   readonly moves: MovedWorkload;
+  readonly readsStore: boolean;
   readonly #clusters: Clusters;
   readonly #spec: DelegatedSpec;
   readonly #ref: ObjectRef;
@@ -53,10 +55,11 @@ class DelegatedSession implements RolloutSession {
     this.consumer = consumer;
     this.#clusters = clusters;
     this.#spec = spec;
-    this.#ref = refOfSpec(spec);
+    this.#ref = refOfNamed(spec);
     this.moves = { ...this.#ref, context: spec.context };
     this.#secret = { apiVersion: 'v1', kind: 'Secret', namespace: spec.namespace, name: spec.secretName };
     this.#copier = copierOf(spec);
+    this.readsStore = this.#copier !== undefined;
   }
 
   async plan(call: Call): Promise<void> {
@@ -155,17 +158,7 @@ class DelegatedSession implements RolloutSession {
     });
   }
 
-  async #read(call: Call, cluster: Cluster, ref: ObjectRef): Promise<ClusterObject> {
-    const found = await cluster.read(call, ref);
-    if (found) return found;
-    throw new RotorError('cluster.not-found', {
-      what: `consumer ${this.consumer}: there is no ${nameOf(ref)} in cluster ${cluster.name}`,
-    });
+  #read(call: Call, cluster: Cluster, ref: ObjectRef): Promise<ClusterObject> {
+    return readOf(call, cluster, ref, this.consumer);
   }
-}
-
-function refOfSpec({ deployment, statefulSet, daemonSet, namespace }: DelegatedSpec): ObjectRef {
-  if (deployment) return workloadRef('Deployment', namespace, deployment);
-  if (statefulSet) return workloadRef('StatefulSet', namespace, statefulSet);
-  return workloadRef('DaemonSet', namespace, daemonSet ?? '');
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { objectName as name } from '../../kubernetes/names.ts';
+import { namingProblem, workloadFields } from '../named-workload.ts';
 import { duration } from '../reload/spec.ts';
 
 /** Who acts, in place of Rotor. */
@@ -13,11 +14,7 @@ export const delegatedSpec = z
       .describe(
         'reloader: restarts the pods when Rotor delivers; external-secrets: copies from the store, and Reloader restarts; vault-secrets-operator: copies and restarts',
       ),
-    deployment: name.optional(),
-    statefulSet: name.optional(),
-    daemonSet: name.optional(),
-    namespace: name,
-    context: z.string().min(1).optional().describe('Context of the kubeconfig; the current one when absent'),
+    ...workloadFields,
     secretName: name.describe('The Secret that its pods read'),
     externalSecret: name
       .optional()
@@ -41,8 +38,8 @@ export const delegatedSpec = z
   })
   .superRefine((spec, context) => {
     const problem = (path: string[], message: string) => context.addIssue({ code: 'custom', path, message });
-    const named = [spec.deployment, spec.statefulSet, spec.daemonSet].filter((each) => each !== undefined);
-    if (named.length !== 1) problem([], 'needs exactly one of `deployment`, `statefulSet` and `daemonSet`');
+    const naming = namingProblem(spec);
+    if (naming) problem([], naming);
     if (spec.externalSecret && spec.to !== 'external-secrets')
       problem(['externalSecret'], 'has a use with `to: external-secrets` only');
     if (spec.vaultStaticSecret && spec.to !== 'vault-secrets-operator')

@@ -16,6 +16,8 @@ export async function versionProblemOf(
   { version }: PodReloadSpec,
   versionId: string,
 ): Promise<string | undefined> {
+  // The volume driver has told already what the files are.
+  if (!version) return undefined;
   const { pointer: versionPointer, ...port } = version.http;
   const url = podUrl(pod, port);
   if (!url) return `it has no address with port ${port.port}`;

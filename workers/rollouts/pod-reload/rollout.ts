@@ -10,15 +10,20 @@ import {
   type ObjectRef,
 } from '../../kubernetes/cluster.ts';
 import { assertDelivered } from '../../kubernetes/delivered.ts';
+import { type MountSpec, mountsOf } from '../../kubernetes/mounts/decide.ts';
+import { assertMounted, mountBaseline, podsMounting } from '../../kubernetes/mounts/look.ts';
 import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { isReady, livePods, type PodEvidence } from '../../kubernetes/pod-evidence.ts';
 import { readingsOf } from '../../kubernetes/reads-secret.ts';
-import { obstacleOf, versionAnnotation, workloadRef } from '../../kubernetes/workloads.ts';
+import { obstacleOf } from '../../kubernetes/workloads.ts';
 import { dataWrittenMs } from '../delegated/copied.ts';
+import { annotationOf, assertMountTime, baselineIn, mountOf } from '../mounted.ts';
+import { readOf, refOfNamed } from '../named-workload.ts';
 import {
   type ConsumerProof,
   type Going,
   goneProof,
+  type Known,
   type MovedWorkload,
   type NotYet,
   type Rollout,
@@ -42,6 +47,8 @@ export function podReloadRollout({ clusters }: { readonly clusters: Clusters }):
 class PodReloadSession implements RolloutSession {
   readonly consumer: string;
   readonly moves: MovedWorkload;
+  readonly readsStore: boolean;
+  readonly finish?: NonNullable<RolloutSession['finish']>;
   readonly #clusters: Clusters;
   readonly #spec: PodReloadSpec;
   readonly #ref: ObjectRef;
@@ -49,14 +56,20 @@ class PodReloadSession implements RolloutSession {
   readonly #expected: string;
   /** At a pod: the version whose files it was told to read, and said yes. */
   readonly #acknowledged: string;
+  /** Of pods that mount the store itself. */
+  readonly #mount: MountSpec | undefined;
 
   constructor(consumer: string, clusters: Clusters, spec: PodReloadSpec) {
     this.consumer = consumer;
     this.#clusters = clusters;
     this.#spec = spec;
-    this.#ref = refOfSpec(spec);
+    this.#ref = refOfNamed(spec);
     this.moves = { ...this.#ref, context: spec.context };
-    const annotation = versionAnnotation(spec.secretName);
+    this.#mount = mountOf(spec);
+    this.readsStore = this.#mount !== undefined;
+    // A pod that came since may have mounted what a cache still had.
+    if (this.#mount) this.finish = (call, credential, known) => this.#settled(call, credential, known);
+    const annotation = annotationOf(spec);
     this.#expected = `expected.${annotation}`;
     this.#acknowledged = `acknowledged.${annotation}`;
   }
@@ -67,21 +80,38 @@ class PodReloadSession implements RolloutSession {
     const pods = { ...this.#ref, apiVersion: 'v1', kind: 'Pod', name: '' };
     await assertAllowed(call, cluster, 'list', pods);
     await assertAllowed(call, cluster, 'patch', pods);
-    const obstacle = obstacleOf(workload) ?? unreloadable(workload, this.#spec.secretName);
+    const obstacle = obstacleOf(workload) ?? unreloadable(workload, this.#spec);
     if (obstacle)
       throw new RotorError('rollout.unhealthy', {
         what: `consumer ${this.consumer}: ${nameOf(this.#ref)} in cluster ${cluster.name}: ${obstacle}`,
         hint: 'Nothing has been changed.',
       });
+    if (this.#mount) await assertMounted(call, cluster, workload, this.#mount);
   }
 
-  async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
+  async observe(call: Call, current: Credential | undefined): Promise<unknown> {
+    if (!this.#mount) return undefined;
+    const cluster = await this.#clusters.open(this.#spec.context);
+    const workload = await cluster.read(call, this.#ref);
+    return workload && mountBaseline(call, cluster, workload, this.#mount, current?.versionId);
+  }
+
+  async move(
+    call: Call,
+    credential: Credential,
+    going: Going,
+    _windowMs?: number,
+    known?: Known,
+  ): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
     const { namespace, secretName: name } = this.#spec;
     if (going === 'back' && !(await cluster.read(call, this.#ref)))
       return goneProof(this.consumer, `${nameOf(this.#ref)} in cluster ${cluster.name}`);
-    await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
+    if (name !== undefined) await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
     const workload = await this.#read(call, cluster, this.#ref);
+    // Files first: a pod that is told to read them too early would read the old ones, and say yes.
+    const mounting = await this.#mounting(call, cluster, workload, credential, going, known);
+    if ('notYet' in mounting) return mounting;
     const pods = await livePods(call, cluster, workload);
     const seen: PodEvidence[] = [];
     for (const pod of pods) {
@@ -94,10 +124,10 @@ class PodReloadSession implements RolloutSession {
             : 'it is not ready';
       if (problem !== undefined) {
         const words = `${nameOf(this.#ref)} in cluster ${cluster.name}: pod ${pod.metadata?.name}: ${problem}`;
-        await this.#assertTime(call, cluster, words);
+        await this.#assertTime(call, cluster, words, known);
         return { notYet: words };
       }
-      seen.push(this.#evidence(pod));
+      seen.push(mounting.pods.find((each) => each.name === pod.metadata?.name) ?? this.#evidence(pod));
     }
     // One that has appeared since may have started with the old files.
     const now = await livePods(call, cluster, workload);
@@ -106,7 +136,7 @@ class PodReloadSession implements RolloutSession {
     return {
       consumer: this.consumer,
       healthy: true,
-      version: this.#by,
+      version: this.#by === 'reported' ? 'reported' : 'acknowledged',
       detail: `${nameOf(this.#ref)} in cluster ${cluster.name}: ${
         this.#by === 'reported'
           ? `each of its ${seen.length} pods names the version that it runs with`
@@ -117,7 +147,30 @@ class PodReloadSession implements RolloutSession {
   }
 
   get #by(): 'reported' | 'acknowledged' {
-    return this.#spec.version.of === 'process' ? 'reported' : 'acknowledged';
+    return this.#spec.version?.of === 'process' ? 'reported' : 'acknowledged';
+  }
+
+  /** Of pods that mount the store itself: that the driver has brought the version into the files of each. */
+  async #mounting(
+    call: Call,
+    cluster: Cluster,
+    workload: ClusterObject,
+    { versionId }: Credential,
+    going: Going,
+    known: Known | undefined,
+  ): Promise<{ readonly pods: readonly PodEvidence[] } | NotYet> {
+    if (!this.#mount) return { pods: [] };
+    const wanted = { baseline: baselineIn(known), versionId, going };
+    const seen = await podsMounting(call, cluster, workload, this.#mount, wanted);
+    if ('pods' in seen) return seen;
+    const words = `${nameOf(this.#ref)} in cluster ${cluster.name}: ${seen.notYet}`;
+    assertMountTime(call, cluster, known, this.#spec.timeout, words);
+    return { notYet: words };
+  }
+
+  async #settled(call: Call, credential: Credential, known: Known | undefined): Promise<NotYet | undefined> {
+    const seen = await this.move(call, credential, 'forward', 0, known);
+    return 'notYet' in seen ? seen : undefined;
   }
 
   /** @returns what is still missing; undefined when the pod is on the version */
@@ -180,8 +233,9 @@ class PodReloadSession implements RolloutSession {
   }
 
   /** Since the Secret was written, by the cluster's clock against the worker's. */
-  async #assertTime(call: Call, cluster: Cluster, words: string): Promise<void> {
+  async #assertTime(call: Call, cluster: Cluster, words: string, known: Known | undefined): Promise<void> {
     const { namespace, secretName: name } = this.#spec;
+    if (name === undefined) return assertMountTime(call, cluster, known, this.#spec.timeout, words);
     const secret = await this.#read(call, cluster, { apiVersion: 'v1', kind: 'Secret', namespace, name });
     const waitedMs = call.clock.now().getTime() - (dataWrittenMs(secret) ?? Number.POSITIVE_INFINITY);
     if (waitedMs <= (parseDuration(this.#spec.timeout) ?? 0)) return;
@@ -191,27 +245,28 @@ class PodReloadSession implements RolloutSession {
     });
   }
 
-  async #read(call: Call, cluster: Cluster, ref: ObjectRef): Promise<ClusterObject> {
-    const found = await cluster.read(call, ref);
-    if (found) return found;
-    throw new RotorError('cluster.not-found', {
-      what: `consumer ${this.consumer}: there is no ${nameOf(ref)} in cluster ${cluster.name}`,
-    });
+  #read(call: Call, cluster: Cluster, ref: ObjectRef): Promise<ClusterObject> {
+    return readOf(call, cluster, ref, this.consumer);
   }
 }
 
-/** Why a reload would not bring a Secret to the pods of a workload; undefined when it does. */
-export function unreloadable(workload: ClusterObject, secret: string): string | undefined {
-  const readings = readingsOf(workload, secret);
-  if (readings.length === 0) return `its pods don't mount secret ${secret}`;
+/** Why a reload would not bring the credential to the pods of a workload; undefined when it does. */
+function unreloadable(
+  workload: ClusterObject,
+  { secretName, secretProviderClass }: PodReloadSpec,
+): string | undefined {
+  if (secretProviderClass !== undefined) {
+    const fixed = mountsOf(workload, secretProviderClass).find((mount) => mount.fixed);
+    return fixed && neverUpdated(fixed.container, `class ${secretProviderClass}`, 'by subPath');
+  }
+  const readings = readingsOf(workload, secretName ?? '');
+  if (readings.length === 0) return `its pods don't mount secret ${secretName}`;
   const fixed = readings.find(({ by }) => by !== 'volume');
-  if (!fixed) return undefined;
-  const how = fixed.by === 'env' ? 'as environment variables' : 'by subPath, which is never updated';
-  return `container ${fixed.container} has secret ${secret} ${how}: only a restart changes it, use \`rolling\``;
+  const how = fixed?.by === 'env' ? 'as environment variables' : 'by subPath';
+  return fixed && neverUpdated(fixed.container, `secret ${secretName}`, how);
 }
 
-function refOfSpec({ deployment, statefulSet, daemonSet, namespace }: PodReloadSpec): ObjectRef {
-  if (deployment) return workloadRef('Deployment', namespace, deployment);
-  if (statefulSet) return workloadRef('StatefulSet', namespace, statefulSet);
-  return workloadRef('DaemonSet', namespace, daemonSet ?? '');
+function neverUpdated(container: string, what: string, how: string): string {
+  const never = how === 'by subPath' ? ', which is never updated' : '';
+  return `container ${container} has ${what} ${how}${never}: only a restart changes it, use \`rolling\``;
 }

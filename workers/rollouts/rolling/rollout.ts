@@ -2,23 +2,28 @@ import type { Call } from '../../../core/call.ts';
 import type { Credential } from '../../../core/credential.ts';
 import { formatDuration, parseDuration } from '../../../core/duration.ts';
 import { RotorError } from '../../../core/errors.ts';
-import type { Cluster, ClusterObject, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
-import { assertDelivered } from '../../kubernetes/delivered.ts';
+import {
+  type Cluster,
+  type ClusterObject,
+  type Clusters,
+  nameOf,
+  type ObjectRef,
+} from '../../kubernetes/cluster.ts';
+import { assertDelivered, type DeliveredSecret } from '../../kubernetes/delivered.ts';
 import { lastProgressMs } from '../../kubernetes/last-progress.ts';
+import type { MountSpec } from '../../kubernetes/mounts/decide.ts';
+import { assertMounted, mountBaseline, podsMounting } from '../../kubernetes/mounts/look.ts';
 import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
 import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
-import {
-  obstacleOf,
-  progressOf,
-  selectorOf,
-  versionAnnotation,
-  workloadRef,
-} from '../../kubernetes/workloads.ts';
+import { obstacleOf, progressOf, selectorOf } from '../../kubernetes/workloads.ts';
+import { annotationOf, assertMountTime, baselineIn, mountOf } from '../mounted.ts';
+import { readOf, refOfNamed } from '../named-workload.ts';
 import {
   type ConsumerProof,
   type Going,
   goneProof,
+  type Known,
   type MovedWorkload,
   type NotYet,
   type Rollout,
@@ -27,7 +32,7 @@ import {
 import { type RollingSpec, rollingSpec } from './spec.ts';
 
 const POD = { apiVersion: 'v1', kind: 'Pod' };
-const SETS_TIMEOUT = '10m';
+const OTHERS_TIMEOUT = '10m';
 
 /**
  * The workload's own controller replaces its pods, as it does for any change of the template: surge, disruption budgets
@@ -48,14 +53,22 @@ class RollingSession implements RolloutSession {
   readonly #spec: RollingSpec;
   readonly #ref: ObjectRef;
   readonly #annotation: string;
+  /** Of pods that mount the store itself. */
+  readonly #mount: MountSpec | undefined;
+  readonly readsStore: boolean;
+  readonly finish?: NonNullable<RolloutSession['finish']>;
 
   constructor(consumer: string, clusters: Clusters, spec: RollingSpec) {
     this.consumer = consumer;
     this.#clusters = clusters;
     this.#spec = spec;
-    this.#ref = refOfSpec(spec);
+    this.#ref = refOfNamed(spec);
     this.moves = { ...this.#ref, context: spec.context };
-    this.#annotation = versionAnnotation(spec.secretName);
+    this.#annotation = annotationOf(spec);
+    this.#mount = mountOf(spec);
+    this.readsStore = this.#mount !== undefined;
+    // A pod that came since may have mounted what a cache still had.
+    if (this.#mount) this.finish = (call, credential, known) => this.#settled(call, credential, known);
   }
 
   async plan(call: Call): Promise<void> {
@@ -69,6 +82,14 @@ class RollingSession implements RolloutSession {
         what: `${this.#name(cluster)}: ${obstacle}`,
         hint: 'Bring it to a healthy state first; nothing has been changed.',
       });
+    if (this.#mount) await assertMounted(call, cluster, workload, this.#mount);
+  }
+
+  async observe(call: Call, current: Credential | undefined): Promise<unknown> {
+    if (!this.#mount) return undefined;
+    const cluster = await this.#clusters.open(this.#spec.context);
+    const workload = await cluster.read(call, this.#ref);
+    return workload && mountBaseline(call, cluster, workload, this.#mount, current?.versionId);
   }
 
   async move(
@@ -76,18 +97,27 @@ class RollingSession implements RolloutSession {
     credential: Credential,
     going: Going,
     windowMs = 0,
+    known?: Known,
   ): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
-    const { namespace, secretName: name } = this.#spec;
     const { versionId } = credential;
     if (going === 'back' && !(await cluster.read(call, this.#ref)))
       return goneProof(this.consumer, this.#name(cluster));
-    const secret = await assertDelivered(call, cluster, { namespace, name }, versionId);
+    const secret = await this.#delivered(call, cluster, versionId);
     const found = await this.#read(call, cluster);
     const { workload, wanted, waiting } =
       going === 'forward'
-        ? await toVersion(call, cluster, this.#ref, found, this.#annotation, versionId, secret, windowMs)
-        : await backToVersion(call, cluster, this.#ref, found, this.#annotation, versionId, name);
+        ? await toVersion(
+            call,
+            cluster,
+            this.#ref,
+            found,
+            this.#annotation,
+            versionId,
+            secret,
+            this.#mount ? 0 : windowMs,
+          )
+        : await backToVersion(call, cluster, this.#ref, found, this.#annotation, versionId, secret.logical);
     if (waiting) return { notYet: `${this.#name(cluster)}: ${waiting}` };
     const progress = progressOf(workload);
     if (progress.state === 'stuck')
@@ -107,6 +137,7 @@ class RollingSession implements RolloutSession {
       return {
         notYet: `pod ${behind[0]?.name} is not on the ${going === 'forward' ? 'new' : 'previous'} version yet`,
       };
+    if (this.#mount) return this.#mounting(call, cluster, workload, credential, going, known);
     return {
       consumer: this.consumer,
       healthy: true,
@@ -119,6 +150,46 @@ class RollingSession implements RolloutSession {
     };
   }
 
+  /** The Secret that pods which start now read; of pods that mount the store itself there is none. */
+  async #delivered(call: Call, cluster: Cluster, versionId: string): Promise<DeliveredSecret> {
+    const { namespace, secretName: name } = this.#spec;
+    if (name !== undefined) return assertDelivered(call, cluster, { namespace, name }, versionId);
+    const none = `csi_${this.#mount?.providerClass}`;
+    return { logical: none, name: none };
+  }
+
+  /** All pods are new; what they have mounted, the driver says. */
+  async #mounting(
+    call: Call,
+    cluster: Cluster,
+    workload: ClusterObject,
+    { versionId }: Credential,
+    going: Going,
+    known: Known | undefined,
+  ): Promise<ConsumerProof | NotYet> {
+    const wanted = { baseline: baselineIn(known), versionId, going };
+    const seen = await podsMounting(call, cluster, workload, this.#mount as MountSpec, wanted);
+    if ('notYet' in seen) {
+      const words = `${this.#name(cluster)}: ${seen.notYet}`;
+      assertMountTime(call, cluster, known, this.#spec.timeout ?? OTHERS_TIMEOUT, words);
+      return { notYet: words };
+    }
+    return {
+      consumer: this.consumer,
+      healthy: true,
+      version: 'restarted',
+      detail: `${this.#name(cluster)}: all ${seen.pods.length} pods started anew and have this version mounted, as the CSI driver reports`,
+      pods: seen.pods,
+    };
+  }
+
+  async #settled(call: Call, credential: Credential, known: Known | undefined): Promise<NotYet | undefined> {
+    const cluster = await this.#clusters.open(this.#spec.context);
+    const workload = await this.#read(call, cluster);
+    const seen = await this.#mounting(call, cluster, workload, credential, 'forward', known);
+    return 'notYet' in seen ? seen : undefined;
+  }
+
   /** A Deployment's own controller has a deadline for progress; those of the other kinds wait for ever. */
   async #assertProgress(
     call: Call,
@@ -127,7 +198,7 @@ class RollingSession implements RolloutSession {
     wanted: string | undefined,
     detail: string,
   ): Promise<void> {
-    const timeout = this.#spec.timeout ?? (this.#spec.deployment ? undefined : SETS_TIMEOUT);
+    const timeout = this.#spec.timeout ?? (this.#spec.deployment ? undefined : OTHERS_TIMEOUT);
     if (timeout === undefined) return;
     const { apiVersion, kind } = POD;
     const { namespace } = this.#ref;
@@ -143,22 +214,11 @@ class RollingSession implements RolloutSession {
     });
   }
 
-  async #read(call: Call, cluster: Cluster): Promise<ClusterObject> {
-    const found = await cluster.read(call, this.#ref);
-    if (found) return found;
-    throw new RotorError('cluster.not-found', {
-      what: `consumer ${this.consumer}: there is no ${this.#name(cluster)}`,
-    });
+  #read(call: Call, cluster: Cluster): Promise<ClusterObject> {
+    return readOf(call, cluster, this.#ref, this.consumer);
   }
 
   #name(cluster: Cluster): string {
-    const { kind, namespace, name } = this.#ref;
-    return `${kind.toLowerCase()} ${namespace}/${name} in cluster ${cluster.name}`;
+    return `${nameOf(this.#ref)} in cluster ${cluster.name}`;
   }
-}
-
-function refOfSpec({ deployment, statefulSet, daemonSet, namespace }: RollingSpec): ObjectRef {
-  if (deployment) return workloadRef('Deployment', namespace, deployment);
-  if (statefulSet) return workloadRef('StatefulSet', namespace, statefulSet);
-  return workloadRef('DaemonSet', namespace, daemonSet ?? '');
 }

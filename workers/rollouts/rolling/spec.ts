@@ -1,16 +1,13 @@
 import { z } from 'zod';
-import { objectName as name } from '../../kubernetes/names.ts';
+import { sourceFields, sourceProblem } from '../mounted.ts';
+import { namingProblem, workloadFields } from '../named-workload.ts';
 import { duration } from '../reload/spec.ts';
 
 /** `consumers[].rolling` of a policy: exactly one of the three kinds. */
 export const rollingSpec = z
   .strictObject({
-    deployment: name.optional(),
-    statefulSet: name.optional(),
-    daemonSet: name.optional(),
-    namespace: name,
-    context: z.string().min(1).optional().describe('Context of the kubeconfig; the current one when absent'),
-    secretName: name.describe('The delivered Secret that its pods read'),
+    ...workloadFields,
+    ...sourceFields,
     timeout: duration
       .optional()
       .describe(
@@ -18,13 +15,10 @@ export const rollingSpec = z
       ),
   })
   .superRefine((spec, context) => {
-    const named = [spec.deployment, spec.statefulSet, spec.daemonSet].filter((each) => each !== undefined);
-    if (named.length !== 1)
-      context.addIssue({
-        code: 'custom',
-        path: [],
-        message: 'needs exactly one of `deployment`, `statefulSet` and `daemonSet`',
-      });
+    const naming = namingProblem(spec);
+    if (naming) context.addIssue({ code: 'custom', path: [], message: naming });
+    const source = sourceProblem(spec);
+    if (source) context.addIssue({ code: 'custom', ...source });
   });
 
 export type RollingSpec = z.infer<typeof rollingSpec>;

@@ -1,0 +1,154 @@
+import type { ClusterObject } from '../cluster.ts';
+
+/** The volume driver that mounts what a store has, without a Secret in between. */
+export const CSI_DRIVER = 'secrets-store.csi.k8s.io';
+
+/** Which objects of which SecretProviderClass are the credential. */
+export interface MountSpec {
+  readonly providerClass: string;
+  /** Ids as the driver reports them; may be left out where the class has one object only. */
+  readonly objects: readonly string[] | undefined;
+}
+
+/** Object id: version, as the provider of the driver writes it: an id of the store, or a hash of the content. */
+export type Versions = Readonly<Record<string, string>>;
+
+/**
+ * What the driver reports of one pod, or in words why it says nothing of this pod. The status is named after the pod, so
+ * that one of an earlier pod of a StatefulSet may still be there: only the owner tells whose it is.
+ * https://secrets-store-csi-driver.sigs.k8s.io/concepts#secretproviderclasspodstatus
+ */
+export function mountedOf(
+  pod: ClusterObject,
+  status: ClusterObject | undefined,
+  { providerClass, objects }: MountSpec,
+): { readonly versions: Versions } | { readonly problem: string } {
+  if (!status) return { problem: `the driver has not reported what it mounted of ${providerClass}` };
+  const owners: readonly { readonly uid?: string }[] = status.metadata?.ownerReferences ?? [];
+  if (!owners.some(({ uid }) => uid === pod.metadata?.uid))
+    return { problem: `what the driver reported of ${providerClass} is of an earlier pod of that name` };
+  const { podName, secretProviderClassName, mounted, objects: found = [] } = status.status ?? {};
+  if (podName !== pod.metadata?.name || secretProviderClassName !== providerClass)
+    return {
+      problem: `what the driver reported is of pod ${podName} and class ${secretProviderClassName}, not of ${providerClass}`,
+    };
+  if (mounted !== true) return { problem: `${providerClass} is not mounted` };
+  const all = new Map<string, string>(
+    (found as readonly { id?: string; version?: string }[]).map(({ id = '', version = '' }) => [id, version]),
+  );
+  const ids = objects ?? [...all.keys()];
+  const known = [...all.keys()].join(', ') || 'none';
+  if (!objects && ids.length !== 1)
+    return {
+      problem: `${providerClass} has ${ids.length} objects (${known}); name those of the credential in \`objects\``,
+    };
+  const missing = ids.find((id) => !all.get(id));
+  if (missing !== undefined)
+    return {
+      problem: `the driver reports no version of object ${missing} of ${providerClass}, but of ${known}`,
+    };
+  return { versions: Object.fromEntries(ids.map((id) => [id, all.get(id) as string])) };
+}
+
+/** What was mounted before anything was changed: the versions of each object that any pod had. */
+export interface Baseline {
+  readonly versions: Readonly<Record<string, readonly string[]>>;
+  /**
+   * `id`: the provider reports the store's own version ids, so that the new version is told by its name. `change`: it must be
+   * another than before. `anything`: the store was empty, so that whatever is mounted is new.
+   */
+  readonly by: 'id' | 'change' | 'anything';
+}
+
+/** Where nothing is known of what was mounted before, only the version's own name proves anything. */
+export const UNKNOWN_BASELINE: Baseline = { versions: {}, by: 'id' };
+
+/** @param current version id of the store's current version when the pods were looked at */
+export function baselineOf(pods: readonly Versions[], current: string | undefined): Baseline {
+  const versions: Record<string, string[]> = {};
+  for (const pod of pods)
+    for (const [id, version] of Object.entries(pod))
+      versions[id] = [...new Set([...(versions[id] ?? []), version])].sort();
+  const all = Object.values(versions);
+  if (current === undefined) return { versions, by: 'anything' };
+  const named = all.length > 0 && all.every((seen) => seen.some((version) => names(version, current)));
+  return { versions, by: named ? 'id' : 'change' };
+}
+
+/**
+ * Why a pod is not known to have the version mounted, in words; undefined when it is. Where the provider reports ids of the
+ * store they must be the version's; else the version must be another than before the rotation, and on the way back one of
+ * those before. Nobody but Rotor writes that path of the store meanwhile.
+ */
+export function behind(
+  mounted: Versions,
+  { versions, by }: Baseline,
+  versionId: string,
+  going: 'forward' | 'back',
+): string | undefined {
+  if (by === 'anything') return undefined;
+  for (const [id, version] of Object.entries(mounted)) {
+    const has = `it has version ${version} of ${id} mounted`;
+    const before = versions[id] ?? [];
+    if (by === 'id') {
+      if (!names(version, versionId)) return `${has} instead of ${versionId}`;
+    } else if (before.length === 0) return `${has}, and nobody saw which one was before the rotation`;
+    else if (going === 'forward' && before.includes(version)) return `${has}, as before the rotation`;
+    else if (going === 'back' && !before.includes(version)) return `${has}, and not yet the one of before`;
+  }
+  return undefined;
+}
+
+/** Pods of one workload have one new version; two of them are the mark of somebody else who writes the store. */
+export function disagreement(
+  pods: readonly { readonly name: string; readonly versions: Versions }[],
+): string | undefined {
+  const [first, ...others] = pods;
+  for (const { name, versions } of others)
+    for (const [id, version] of Object.entries(versions))
+      if (version !== first?.versions[id])
+        return `pods ${first?.name} and ${name} have different versions of ${id} mounted (${first?.versions[id]} and ${version})`;
+  return undefined;
+}
+
+/** The id itself, or a resource name that ends with it, as Google's provider writes (`projects/p/secrets/s/versions/5`). */
+function names(version: string, versionId: string): boolean {
+  return version === versionId || version.endsWith(`/${versionId}`);
+}
+
+interface PodSpec {
+  readonly volumes?: readonly {
+    readonly name: string;
+    readonly csi?: {
+      readonly driver?: string;
+      readonly volumeAttributes?: { readonly secretProviderClass?: string };
+    };
+  }[];
+  readonly initContainers?: readonly Container[];
+  readonly containers?: readonly Container[];
+}
+
+interface Container {
+  readonly name: string;
+  readonly volumeMounts?: readonly {
+    readonly name: string;
+    readonly subPath?: string;
+    readonly subPathExpr?: string;
+  }[];
+}
+
+/** The containers of a workload that have the class mounted; `fixed`: by `subPath`, whose files never follow. */
+export function mountsOf(
+  workload: ClusterObject,
+  providerClass: string,
+): readonly { readonly container: string; readonly fixed: boolean }[] {
+  const { volumes = [], initContainers = [], containers = [] }: PodSpec = workload.spec?.template?.spec ?? {};
+  const ours = volumes.filter(
+    ({ csi }) => csi?.driver === CSI_DRIVER && csi.volumeAttributes?.secretProviderClass === providerClass,
+  );
+  return [...initContainers, ...containers].flatMap(({ name: container, volumeMounts = [] }) =>
+    volumeMounts
+      .filter(({ name }) => ours.some((volume) => volume.name === name))
+      .map(({ subPath, subPathExpr }) => ({ container, fixed: Boolean(subPath || subPathExpr) })),
+  );
+}
