@@ -95,11 +95,11 @@ export class ParameterCalls {
     const isDone = async () => {
       const labels = (await this.history(call)).find(({ number }) => number === changed.on)?.labels ?? [];
       return 'label' in changed
-        ? labels.includes(changed.label)
+        ? changed.label.every((each) => labels.includes(each))
         : !changed.unlabel.some((each) => labels.includes(each));
     };
     if ('label' in changed) {
-      const request = { Name: name, ParameterVersion: changed.on, Labels: [changed.label] };
+      const request = { Name: name, ParameterVersion: changed.on, Labels: [...changed.label] };
       const asked = this.#asked('LabelParameterVersion');
       await change(
         call,

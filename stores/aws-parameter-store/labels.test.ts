@@ -31,8 +31,8 @@ const b = (...stages: string[]) => version(2, idLabel('b'), ...stages);
 
 test('the current label moves in one step, after the way back is labelled', () => {
   expect(promotion([a('rotor-current'), b('rotor-pending')], path, 'b', 'a')).toEqual([
-    { label: 'rotor-previous', on: 1 },
-    { label: 'rotor-current', on: 2 },
+    { label: ['rotor-previous'], on: 1 },
+    { label: ['rotor-current'], on: 2 },
     { unlabel: ['rotor-pending'], on: 2 },
   ]);
 });

@@ -75,7 +75,7 @@ export function unlabelled(history: readonly ParameterVersion[]): readonly Param
 }
 
 export type Change =
-  | { readonly label: string; readonly on: number }
+  | { readonly label: readonly string[]; readonly on: number }
   | { readonly unlabel: readonly string[]; readonly on: number };
 
 /**
@@ -95,7 +95,7 @@ export function promotion(
     throw new RotorError('store.not-found', { what: `store path ${path} has no version ${versionId}` });
   const leftOver = next.labels.includes(LABEL.pending) ? [{ unlabel: [LABEL.pending], on: next.number }] : [];
   if (current === next) {
-    const adopted = next.labels.includes(LABEL.current) ? [] : [{ label: LABEL.current, on: next.number }];
+    const adopted = next.labels.includes(LABEL.current) ? [] : [{ label: [LABEL.current], on: next.number }];
     return [...adopted, ...leftOver];
   }
   const currentId = current && idOf(path, current);
@@ -105,8 +105,8 @@ export function promotion(
     });
   }
   return [
-    ...(current ? [{ label: LABEL.previous, on: current.number }] : []),
-    { label: LABEL.current, on: next.number },
+    ...(current ? [{ label: [LABEL.previous], on: current.number }] : []),
+    { label: [LABEL.current], on: next.number },
     ...leftOver,
   ];
 }

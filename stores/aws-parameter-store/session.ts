@@ -21,7 +21,7 @@ import {
 } from './labels.ts';
 import { missing, notSecure } from './refusals.ts';
 import { type ParameterStoreSpec, TIER_BYTES } from './spec.ts';
-import { inTurn } from './turn.ts';
+import { endTurn, inTurn } from './turn.ts';
 
 /** SecureString parameters in one account and region. Keys, tiers, tags and policies of existing ones stay. */
 export class ParameterStoreSession implements StoreSession {
@@ -44,7 +44,7 @@ export class ParameterStoreSession implements StoreSession {
         });
       }
       if (stageOf(history, known) === undefined)
-        await parameter.apply(call, { label: LABEL.pending, on: known.number });
+        await parameter.apply(call, { label: [LABEL.pending], on: known.number });
       return;
     }
     for (const change of tidying(history)) await parameter.apply(call, change);
@@ -52,8 +52,8 @@ export class ParameterStoreSession implements StoreSession {
     const number =
       (await this.#find(call, parameter, document)) ??
       (await this.#write(call, parameter, history, document));
-    await parameter.apply(call, { label: idLabel(versionId), on: number });
-    await parameter.apply(call, { label: LABEL.pending, on: number });
+    // Both in one step: who finds the version by its id may take it for staged.
+    await parameter.apply(call, { label: [idLabel(versionId), LABEL.pending], on: number });
   }
 
   async read(
@@ -74,8 +74,10 @@ export class ParameterStoreSession implements StoreSession {
     const { name } = parameter;
     const before = await parameter.history(call);
     if (before.length === 0) throw missing(name);
-    if (promotion(before, path, versionId, expected).length === 0) return;
-    await inTurn(call, await this.#client(), name, versionId, async () => {
+    const client = await this.#client();
+    if (promotion(before, path, versionId, expected).length === 0)
+      return endTurn(call, client, name, versionId);
+    await inTurn(call, client, name, versionId, async () => {
       const changes = promotion(await parameter.history(call), path, versionId, expected);
       for (const change of changes) await parameter.apply(call, change);
     });
@@ -148,7 +150,7 @@ export class ParameterStoreSession implements StoreSession {
     if (last && last.type !== 'SecureString') throw notSecure(parameter.name, last.type);
     const current = versionWith(history, 'current');
     if (current && !current.labels.includes(LABEL.current)) {
-      await parameter.apply(call, { label: LABEL.current, on: current.number });
+      await parameter.apply(call, { label: [LABEL.current], on: current.number });
       return parameter.history(call);
     }
     if (last) return history;

@@ -20,13 +20,23 @@ export async function inTurn(
   versionId: string,
   work: () => Promise<void>,
 ): Promise<void> {
-  const turn = `${name}.rotor-promoting`;
+  const turn = turnOf(name);
   await take(call, client, name, turn, versionId);
   try {
     await work();
   } finally {
     await release(call, client, turn);
   }
+}
+
+/** Gives a turn back that a worker, which died when all was done, has kept. */
+export async function endTurn(call: Call, client: SSM, name: string, versionId: string): Promise<void> {
+  const turn = turnOf(name);
+  if ((await holderOf(call, client, turn))?.versionId === versionId) await release(call, client, turn);
+}
+
+function turnOf(name: string): string {
+  return `${name}.rotor-promoting`;
 }
 
 async function take(call: Call, client: SSM, name: string, turn: string, versionId: string): Promise<void> {

@@ -18,6 +18,8 @@ export interface AwsFront {
   alter(operation: string, change?: (body: Record<string, unknown>) => Record<string, unknown>): void;
   /** Told before each request is passed on; what it returns is waited for. */
   before?: (operation: string, body: Record<string, unknown>) => Promise<void>;
+  /** Told after the emulator has answered, before the caller hears of it. */
+  after?: (operation: string, body: Record<string, unknown>) => Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -84,6 +86,7 @@ export async function startAwsFront(emulatorPort: number): Promise<AwsFront> {
       return;
     }
     const answer = await passOn(emulatorPort, incoming, body);
+    await front.after?.(operation, parsed(body));
     seen.push(`${operation} ${cutting ? 'cut' : answer.status}`);
     if (cutting) {
       incoming.socket.destroy();
