@@ -20,13 +20,56 @@ export interface Credential {
   readonly identity: string;
   readonly fields: Readonly<Record<string, string>>;
   readonly secrets: Readonly<Record<string, SecretValue>>;
+  /** Fields that the stored document held as something else than text; they are written back as that. */
+  readonly types?: Readonly<Record<string, 'number' | 'boolean'>>;
 }
 
 /** The document that stores keep: flat JSON of public and secret fields, sorted by name. */
 export function encodeCredential(credential: Credential): SecretValue {
-  const flat: Record<string, string> = { ...credential.fields };
+  const flat: Record<string, string | number | boolean> = { ...credential.fields };
+  for (const [name, type] of Object.entries(credential.types ?? {}))
+    if (name in flat) flat[name] = typed(flat[name], type);
   for (const [name, value] of Object.entries(credential.secrets)) flat[name] = value.reveal();
   return SecretValue.of(JSON.stringify(flat, Object.keys(flat).sort()));
+}
+
+/** Text as the type it had before, where it still reads as one: a `port` that became a list of ports stays text. */
+function typed(value: unknown, type: 'number' | 'boolean'): string | number | boolean {
+  const text = String(value);
+  if (type === 'boolean') return text === 'true' || text === 'false' ? text === 'true' : text;
+  return String(Number(text)) === text && Number.isFinite(Number(text)) ? Number(text) : text;
+}
+
+/**
+ * The new version of a credential with the fields of the old one that its rotator doesn't know (`masterarn`, `ssl`, what
+ * an application keeps beside them), so that consumers find the document as they know it.
+ * @throws RotorError `credential.malformed` when such a field holds the old secret, and so would be wrong from now on
+ */
+export function inheriting(fresh: Credential, old: Credential | undefined): Credential {
+  if (!old) return fresh;
+  const foreign = Object.entries(old.fields).filter(
+    ([name]) => !(name in fresh.fields) && !(name in fresh.secrets),
+  );
+  const secrets = Object.values(old.secrets).map((secret) => secret.reveal());
+  for (const [name, value] of foreign) {
+    if (!secrets.some((secret) => secret !== '' && holds(value, secret))) continue;
+    throw new RotorError('credential.malformed', {
+      what: `credential version ${old.versionId}: field "${name}" repeats a secret, and no rotator renews it`,
+      hint: `Remove the field from the stored document and let consumers (or a template of the delivery) put it together.`,
+    });
+  }
+  const kept = Object.entries(old.types ?? {}).filter(([name]) => !(name in fresh.secrets));
+  return {
+    ...fresh,
+    fields: { ...Object.fromEntries(foreign), ...fresh.fields },
+    ...(kept.length > 0 ? { types: Object.fromEntries(kept) } : {}),
+  };
+}
+
+/** A short secret may stand in other words by chance. */
+function holds(value: string, secret: string): boolean {
+  if (secret.length < 8) return value === secret;
+  return value.includes(secret) || value.includes(encodeURIComponent(secret));
 }
 
 /**
@@ -38,7 +81,7 @@ export function decodeCredential(
   document: SecretValue,
   format: CredentialFormat,
 ): Credential {
-  const flat = parseFlat(versionId, document);
+  const { flat, types } = parseFlat(versionId, document);
   const fields: Record<string, string> = {};
   const secrets: Record<string, SecretValue> = {};
   for (const [name, value] of Object.entries(flat)) {
@@ -49,7 +92,7 @@ export function decodeCredential(
     if (!secrets[name]) throw malformed(versionId, `it has no field "${name}"`);
   const identity = format.identity === undefined ? '' : fields[format.identity];
   if (identity === undefined) throw malformed(versionId, `it has no field "${format.identity}"`);
-  return { versionId, identity, fields, secrets };
+  return { versionId, identity, fields, secrets, ...(Object.keys(types).length > 0 ? { types } : {}) };
 }
 
 /** The secret that identifies a leak of this credential: the first one of the format. */
@@ -59,7 +102,10 @@ export function primarySecret(credential: Credential, format: CredentialFormat):
   return secret;
 }
 
-function parseFlat(versionId: string, document: SecretValue): Record<string, string> {
+function parseFlat(
+  versionId: string,
+  document: SecretValue,
+): { readonly flat: Record<string, string>; readonly types: Record<string, 'number' | 'boolean'> } {
   let parsed: unknown;
   try {
     parsed = JSON.parse(document.reveal());
@@ -71,13 +117,15 @@ function parseFlat(versionId: string, document: SecretValue): Record<string, str
     throw malformed(versionId, 'it is not a JSON object');
   }
   const flat: Record<string, string> = {};
+  const types: Record<string, 'number' | 'boolean'> = {};
   for (const [name, value] of Object.entries(parsed)) {
-    if (!['string', 'number', 'boolean'].includes(typeof value)) {
+    if (typeof value === 'number' || typeof value === 'boolean')
+      types[name] = typeof value as 'number' | 'boolean';
+    else if (typeof value !== 'string')
       throw malformed(versionId, `field "${name}" is neither text, number nor boolean`);
-    }
     flat[name] = String(value);
   }
-  return flat;
+  return { flat, types };
 }
 
 function malformed(versionId: string, why: string): RotorError {

@@ -1,4 +1,5 @@
 import type { Keyring } from '../core/seal-keyring.ts';
+import { awsParameterStore } from './aws-parameter-store/store.ts';
 import { awsSecretsManagerStore } from './aws-secrets-manager/store.ts';
 import { localStore } from './local/store.ts';
 import type { Store } from './store.ts';
@@ -11,5 +12,5 @@ export interface StoreDependencies {
 
 /** Every store there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
 export function stores({ keyring }: StoreDependencies): readonly Store[] {
-  return [localStore(keyring), awsSecretsManagerStore(), vaultStore];
+  return [localStore(keyring), awsSecretsManagerStore(), awsParameterStore(), vaultStore];
 }

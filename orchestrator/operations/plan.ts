@@ -53,6 +53,8 @@ export async function planRotation(orchestrator: Orchestrator, policyName: strin
   const parts = await attempt('opening the policy', async () => openParts(spec, registries));
   if (!parts) return { policy: name, actions: [], warnings: [], consumers: [], readers: [], problems };
   try {
+    const { store } = parts;
+    const home = await attempt('looking at the store', async () => store.check?.(call(), spec.store.path));
     const current = await attempt('reading the store', () => currentOf(parts, call(), spec.store.path));
     const report = await attempt('asking the provider', () => parts.rotator.plan(call(), current));
     for (const delivery of parts.deliveries)
@@ -93,7 +95,12 @@ export async function planRotation(orchestrator: Orchestrator, policyName: strin
     return {
       policy: name,
       actions,
-      warnings: [...(current ? [] : [first]), ...(report?.warnings ?? []), ...warnings],
+      warnings: [
+        ...(home?.warnings ?? []),
+        ...(current ? [] : [first]),
+        ...(report?.warnings ?? []),
+        ...warnings,
+      ],
       consumers,
       readers,
       problems,

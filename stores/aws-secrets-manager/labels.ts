@@ -71,7 +71,7 @@ export function promotion(
   ];
 }
 
-/** The calls that leave a version without labels. @throws RotorError `store.conflict` for the current one */
+/** The calls that leave a version without a stage; labels of others stay. @throws RotorError `store.conflict` for the current one */
 export function discarding(labels: Labels, path: string, versionId: string): readonly Move[] {
   const own = labels[versionId] ?? [];
   if (own.includes(LABEL.current)) {
@@ -79,5 +79,6 @@ export function discarding(labels: Labels, path: string, versionId: string): rea
       what: `store path ${path}: version ${versionId} is current and can't be discarded`,
     });
   }
-  return own.map((label) => ({ label, from: versionId }));
+  const stages: readonly string[] = Object.values(LABEL);
+  return own.filter((label) => stages.includes(label)).map((label) => ({ label, from: versionId }));
 }

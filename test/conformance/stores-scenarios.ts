@@ -80,6 +80,18 @@ export const storeScenarios: Readonly<Record<string, StoreScenario>> = {
     },
     stop: async () => stopTestVault(),
   },
+  awsParameterStore: {
+    server: 'emulator: moto',
+    skipped: findMoto().skipped,
+    home: async () => {
+      await emulatedAws();
+      const { awsParameterStore } = await import('../../stores/aws-parameter-store/store.ts');
+      const store = awsParameterStore();
+      const spec = store.spec.parse({ prefix: `/${randomUUID()}/`, create: true, tier: 'Advanced' });
+      return { open: () => store.open(spec) };
+    },
+    stop: stopMoto,
+  },
 };
 
 /** Names and contents of all files below `folder`. */

@@ -53,6 +53,8 @@ export interface StageOptions {
   /** Port of a proxy by which workers reach the ledger. */
   readonly ledgerPort?: number;
   readonly storeFolder?: string;
+  /** Where versions are kept; a folder when absent. */
+  readonly store?: RotationSpec['store'];
 }
 
 export async function setStage(
@@ -85,7 +87,7 @@ export async function setStage(
       provider: app.provider(),
       credential: { mode: 'alternating-users', roles: app.roles, owner: app.owner },
     },
-    store: { kind: 'local', spec: { path: storeFolder }, path: 'shop/app' },
+    store: options.store ?? { kind: 'local', spec: { path: storeFolder }, path: 'shop/app' },
     initialFrom: { file: initialFile },
     deliver: [{ kind: 'file', spec: { path: deliveredFile, format: 'json' } }],
     consumers: [
@@ -166,9 +168,10 @@ export async function setStage(
         .join('\n');
     },
     storedPassword: async () => {
-      const [local] = stores({ keyring: await loadKeyring(keyFile) });
-      const session = local?.open({ path: storeFolder, keepVersions: 10 } as never);
-      const current = await session?.read(aCall(), 'shop/app', 'current');
+      const kinds = stores({ keyring: await loadKeyring(keyFile) });
+      const kind = kinds.find((each) => each.kind === spec.store.kind);
+      const session = kind?.open(kind.spec.parse(spec.store.spec));
+      const current = await session?.read(aCall(), spec.store.path, 'current');
       await session?.close();
       return (JSON.parse(current?.document.reveal() ?? '{}') as { password: string }).password;
     },

@@ -1,4 +1,4 @@
-import { type Credential, decodeCredential, encodeCredential } from '../../core/credential.ts';
+import { type Credential, decodeCredential, encodeCredential, inheriting } from '../../core/credential.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { Done, Step, StepContext } from '../saga/context.ts';
 
@@ -19,7 +19,8 @@ export const generate: Step = {
     const id = required(context);
     const { store, rotator } = context.parts;
     const { path } = context.spec.store;
-    const credential = await rotator.generate(context.call(), id, await context.oldCredential());
+    const old = await context.oldCredential();
+    const credential = inheriting(await rotator.generate(context.call(), id, old), old);
     const document = encodeCredential(credential);
     await store.stage(context.call(), path, id, document);
     const staged = await store.read(context.call(), path, 'pending');

@@ -9,6 +9,7 @@ import type { Done, Step, StepContext } from '../saga/context.ts';
 export const plan: Step = {
   async perform(context): Promise<Done> {
     const { parts, spec } = context;
+    const store = await parts.store.check?.(context.call(), spec.store.path);
     const existing = await currentOf(context);
     const adopted = existing.credential ? undefined : await initialCredential(context);
     const current = existing.credential ?? adopted?.credential;
@@ -25,7 +26,11 @@ export const plan: Step = {
 
     const facts = {
       actions: report.actions,
-      warnings: [...report.warnings, ...surveys.flatMap(({ warnings }) => warnings)],
+      warnings: [
+        ...(store?.warnings ?? []),
+        ...report.warnings,
+        ...surveys.flatMap(({ warnings }) => warnings),
+      ],
       overlap: parts.rotator.capabilities.overlap,
       storeCurrent: adopted?.credential.versionId ?? existing.storeCurrent ?? null,
       consumers: spec.consumers.map((consumer) => consumer.name),

@@ -5,8 +5,13 @@ import type { Done, Step, StepContext } from '../saga/context.ts';
 /** The pending version becomes current in the store, the current one previous. */
 export const publish: Step = {
   async probe(context): Promise<Done | undefined> {
-    const current = await context.parts.store.read(context.call(), context.spec.store.path, 'current');
-    return current?.versionId === context.newVersion ? published(context) : undefined;
+    const { store } = context.parts;
+    const { path } = context.spec.store;
+    const current = await store.read(context.call(), path, 'current');
+    if (!current || current.versionId !== context.newVersion) return undefined;
+    // Nothing moves any more, but the store may have more to do until every reader sees it.
+    await store.promote(context.call(), path, current.versionId, undefined);
+    return published(context);
   },
 
   async perform(context): Promise<Done> {
