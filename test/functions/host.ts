@@ -11,6 +11,8 @@ export interface Host {
   /** All that it has written on standard error so far: its log. */
   log(): string;
   stop(): Promise<void>;
+  /** As kill -9 does. */
+  kill(): Promise<void>;
 }
 
 /** `rotor functions serve` as a process of its own. */
@@ -36,6 +38,10 @@ export async function startHost(
       log: () => log,
       stop: async () => {
         child.kill('SIGTERM');
+        await ended;
+      },
+      kill: async () => {
+        child.kill('SIGKILL');
         await ended;
       },
     };

@@ -1,9 +1,11 @@
+import { inspect } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { silentLog } from '../../core/log.ts';
+import { createLog, silentLog } from '../../core/log.ts';
 import { createRotationHandler } from '../../functions/lambda/handler.ts';
 import { postgresStrategy } from '../../functions/postgres/strategy.ts';
 import { randomStrategy } from '../../functions/random/strategy.ts';
+import { encodings } from '../setup/encodings.ts';
 import { awsEnvironment, moto, startMoto } from '../setup/moto.ts';
 import { aDatabase, type Stage } from './database.ts';
 import { Secrets } from './stage.ts';
@@ -185,6 +187,41 @@ describe.skipIf(!moto.bin)(`the four steps against moto and PostgreSQL${moto.ski
     await expect(
       handlerWith()({ SecretId: arn, ClientRequestToken, Step: 'createSecret' }, late),
     ).rejects.toMatchObject({ name: 'call.timeout' });
+  });
+
+  test('no password is in a log line or an error, whatever goes wrong', async () => {
+    const written: string[] = [];
+    const log = createLog('test', {
+      level: 'trace',
+      destination: { write: (line: string) => void written.push(line) },
+    });
+    const passwords = new Set(['first-password', 'admin-password']);
+    const arn = await secrets.create(stage.secretOf({ masterarn: stage.adminSecret }));
+    const wrong = await secrets.create(
+      stage.secretOf({ password: 'marker-wrong', masterarn: stage.adminSecret }),
+    );
+    const broken = await secrets.create('{"password":"marker-broken", "engine":');
+    for (const secret of [arn, arn, wrong, broken]) {
+      const handler = createRotationHandler('rotor-postgres', postgresStrategy, {
+        env: awsEnvironment(server.url),
+        log,
+      });
+      const ClientRequestToken = await secrets.beginRotation(secret);
+      for (const Step of STEPS)
+        await handler({ SecretId: secret, ClientRequestToken, Step }, context).catch((error: Error) =>
+          written.push(inspect(error, { depth: 9, showHidden: true })),
+        );
+      for (const each of ['AWSCURRENT', 'AWSPENDING', 'AWSPREVIOUS']) {
+        const text = await secrets.read(secret, each).catch(() => undefined);
+        const password = /"password":"([^"]+)"/.exec(text ?? '')?.[1];
+        if (password) passwords.add(password);
+      }
+    }
+    expect(passwords.size).toBeGreaterThan(5);
+    expect(written.length).toBeGreaterThan(10);
+    for (const password of passwords)
+      for (const form of encodings(password)) expect(written.join('\n')).not.toContain(form);
+    await stage.sql(`DROP ROLE IF EXISTS ${stage.clone}; ALTER ROLE ${stage.user} PASSWORD 'first-password'`);
   });
 
   describe('a generated value', () => {
