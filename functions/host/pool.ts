@@ -48,12 +48,21 @@ export class FunctionPool {
     return new FunctionProcess(this.spec, this.#onLine);
   }
 
-  /** Ends all processes; an event that is being worked on fails as if its process had crashed. */
-  async close(): Promise<void> {
+  /**
+   * Takes no more events, lets those that run come to their end, and ends all processes. One that takes longer than
+   * `graceMs` fails as if its process had crashed.
+   */
+  async close(graceMs = 10_000): Promise<void> {
     this.#closed = true;
     for (const resolve of this.#waiting.splice(0)) resolve();
-    const all = [...this.#idle.splice(0), ...this.#busy];
-    for (const each of all) each.kill();
-    await Promise.all(all.map((each) => each.exited));
+    const idle = this.#idle.splice(0);
+    for (const each of idle) each.kill();
+    const busy = [...this.#busy];
+    const late = setTimeout(() => {
+      for (const each of busy) each.kill();
+    }, graceMs);
+    // Each is killed when its event is done.
+    await Promise.all([...idle, ...busy].map((each) => each.exited));
+    clearTimeout(late);
   }
 }

@@ -40,7 +40,7 @@ export function createRotationHandler(
   options: HandlerOptions = {},
 ): RotationHandler {
   const env = options.env ?? process.env;
-  const log = options.log ?? createLog(name, { level: env.LOG_LEVEL?.toLowerCase() ?? 'info' });
+  const log = options.log ?? createLog(name, { level: levelOf(env) });
   let manager: SecretsManager | undefined;
   return async (event, context) => {
     const about = { requestId: context.awsRequestId };
@@ -71,4 +71,10 @@ export function createRotationHandler(
       throw new FunctionFailure(error);
     }
   };
+}
+
+/** A word that is none is no reason to leave a password unrotated. */
+function levelOf({ LOG_LEVEL }: Environment): string {
+  const word = LOG_LEVEL?.toLowerCase() ?? '';
+  return ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].includes(word) ? word : 'info';
 }

@@ -48,8 +48,8 @@ async function serve(flags: ServeOptions & { listen?: string }): Promise<void> {
     process.once('disconnect', () => resolve('SIGTERM'));
   });
   log.info({ signal }, 'shutting down');
-  await served.close();
   await host.close();
+  await served.close();
   if (process.connected) process.disconnect();
 }
 
