@@ -75,6 +75,26 @@ export class Kv {
     if (![200, 204, 404].includes(answer.status)) throw unexpectedStatus(`DELETE metadata/${path}`, answer);
   }
 
+  /**
+   * What the token lacks of `needed` (path below the mount -> capabilities), as Vault itself tells; nothing where it doesn't.
+   * @returns `path: capability, capability`, one for each path
+   */
+  async missing(call: Call, needed: Readonly<Record<string, readonly string[]>>): Promise<readonly string[]> {
+    await this.#assertVersioned(call);
+    const { mount } = this.#spec;
+    const body = SecretValue.of(
+      JSON.stringify({ paths: Object.keys(needed).map((path) => `${mount}/${path}`) }),
+    );
+    const answer = await this.#send(call, 'POST', 'sys/capabilities-self', body);
+    if (answer.status !== 200) return [];
+    const { data } = JSON.parse(answer.body) as { data: Readonly<Record<string, readonly string[]>> };
+    return Object.entries(needed).flatMap(([path, wanted]) => {
+      const has = data[`${mount}/${path}`] ?? [];
+      const lacks = has.includes('root') ? [] : wanted.filter((each) => !has.includes(each));
+      return lacks.length > 0 ? [`${mount}/${path}: ${lacks.join(', ')}`] : [];
+    });
+  }
+
   close(): Promise<void> {
     return this.#login.end();
   }

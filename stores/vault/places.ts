@@ -40,6 +40,19 @@ export class Places {
     return `${this.#root}/versions/${this.live(path)}/${versionId}`;
   }
 
+  /** What Rotor must be allowed on each place, by Vault's names. */
+  needed(path: string): Readonly<Record<string, readonly string[]>> {
+    const writes = ['create', 'read', 'update'];
+    const version = this.version(path, 'x');
+    return {
+      [`data/${this.live(path)}`]: writes,
+      [`destroy/${this.live(path)}`]: ['update'],
+      [`data/${this.record(path)}`]: writes,
+      [`data/${version}`]: writes,
+      [`metadata/${version}`]: ['delete'],
+    };
+  }
+
   /** A document as it is kept, byte for byte, whatever it is. */
   kept(document: SecretValue): SecretValue {
     return SecretValue.of(JSON.stringify({ document: document.reveal() }));

@@ -2,7 +2,7 @@ import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret.ts';
 import { discarded, promoted, withPending, withStage } from '../stages.ts';
-import type { Stage, StoredVersion, StoreSession } from '../store.ts';
+import type { Stage, StoredVersion, StoreReport, StoreSession } from '../store.ts';
 import { Kv, type Newest } from './kv.ts';
 import { documentIn, documentOf, Places, publicForm, sameFields } from './places.ts';
 import type { VaultSpec } from './spec.ts';
@@ -102,6 +102,20 @@ export class VaultSession implements StoreSession {
       // From here on it is decided; the next round, or whoever comes next, carries it out.
       await this.#record(call, path, view, next);
     }
+  }
+
+  /** Asks Vault what the token may do, before anything is changed. */
+  async check(call: Call, path: string): Promise<StoreReport> {
+    const missing = await this.#kv.missing(call, this.#places.needed(path));
+    if (missing.length > 0) {
+      throw new RotorError('store.permission-denied', {
+        what: `the policy of Rotor's token in Vault lacks ${missing.join('; ')}`,
+        hint: 'docs/vault.md has the whole policy.',
+      });
+    }
+    const { current, newest } = await this.#look(call, path);
+    const deleted = current.is === 'none' && newest.number > 0;
+    return { warnings: deleted ? [`Vault: the newest version at ${path} was deleted by hand`] : [] };
   }
 
   async discard(call: Call, path: string, versionId: string): Promise<void> {

@@ -155,7 +155,9 @@ describe.skipIf(noVault)(`Vault as a store${noVault ? ` (${noVault})` : ''}`, ()
     };
     const whole = policy(mount);
     const lines = whole.trim().split('\n');
-    await round(await opened(mount, {}, await tokenWith('whole', whole)));
+    const able = await opened(mount, {}, await tokenWith('whole', whole));
+    expect(await able.check?.(call(), PATH)).toEqual({ warnings: [] });
+    await round(able);
     for (const [index, line] of lines.entries()) {
       const other = await vault.mount();
       const rules = policy(other)
@@ -164,12 +166,10 @@ describe.skipIf(noVault)(`Vault as a store${noVault ? ` (${noVault})` : ''}`, ()
         .filter((_, at) => at !== index)
         .join('\n');
       const named = /"([^"]+)\/\*"/.exec(line.replaceAll(mount, other))?.[1];
-      await expect(
-        round(await opened(other, {}, await tokenWith(`part-${index}`, rules))),
-      ).rejects.toMatchObject({
-        code: 'store.permission-denied',
-        message: expect.stringContaining(`${named}/`),
-      });
+      const unable = await opened(other, {}, await tokenWith(`part-${index}`, rules));
+      const refusal = { code: 'store.permission-denied', message: expect.stringContaining(`${named}/`) };
+      await expect(unable.check?.(call(), PATH)).rejects.toMatchObject(refusal);
+      await expect(round(unable)).rejects.toMatchObject(refusal);
     }
   });
 

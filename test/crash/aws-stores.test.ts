@@ -91,6 +91,8 @@ test('every registered store is in a crash matrix', () => {
   const tried = [
     // The matrix of every step and boundary: crash-matrix.test.ts.
     'local',
+    // stores-vault.test.ts
+    'vault',
     ...Object.values(KINDS).map((kind) => kind.store('').kind),
   ];
   const registered = stores({ keyring: Keyring.generate() }).map(({ kind }) => kind);

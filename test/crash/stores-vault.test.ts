@@ -39,7 +39,7 @@ async function killedAt(point: string, id: string): Promise<void> {
 
 describe.skipIf(noVault)(`versions in Vault${noVault ? ` (${noVault})` : ''}`, () => {
   test('workers killed around every step that writes there: done, proven, and readable by who reads Vault', {
-    timeout: 90_000,
+    timeout: 240_000,
   }, async () => {
     stage = await setStage((ledgerUrl) => ledgerUrl);
     const { vault, mount, store } = await inVault();
@@ -56,7 +56,7 @@ describe.skipIf(noVault)(`versions in Vault${noVault ? ` (${noVault})` : ''}`, (
   });
 
   test('a secret that Vault holds already is taken over, and a rotation that turns back leaves it as it was', {
-    timeout: 90_000,
+    timeout: 240_000,
   }, async () => {
     stage = await setStage((ledgerUrl) => ledgerUrl);
     const { vault, mount, store } = await inVault();
