@@ -206,7 +206,8 @@ export async function endTarget(
   result: 'proven' | 'failed' | 'noted',
 ): Promise<EndedTarget | undefined> {
   const [ended] = await ledger.query<EndedTarget & Record<string, unknown>>(
-    `UPDATE rotor.incident_targets t SET ended_at = clock_timestamp(), result = $3
+    `UPDATE rotor.incident_targets t SET ended_at = clock_timestamp(), result = $3,
+            gather_at = least(t.gather_at, clock_timestamp() + interval '5 minutes')
        FROM rotor.incidents i
       WHERE t.incident_id = $1 AND t.policy_uid = $2 AND t.ended_at IS NULL AND i.id = t.incident_id
      RETURNING t.mode, (

@@ -3,6 +3,7 @@ import type { SecretValue } from '../core/secret.ts';
 import { wakeableRotations } from '../ledger/rotations.ts';
 import { patrol } from './drift/patrol.ts';
 import { containLeaked } from './incidents/contain.ts';
+import { gatherEvidence } from './incidents/gather.ts';
 import { consumeQueue, INCIDENT_QUEUE, openQueue } from './queue/queue.ts';
 import { runRotation, type Saga } from './saga/engine.ts';
 
@@ -29,6 +30,7 @@ const SWEEP_BATCH = 200;
 /** Time between two questions whether a look at deliveries is due. */
 const PATROL_MS = 5_000;
 const INCIDENTS_AT_ONCE = 20;
+const GATHER_MS = 500;
 
 /**
  * A worker: takes rotations from the queue, and sweeps the ledger for those whose job is gone (a flushed queue, a
@@ -77,6 +79,17 @@ export async function startWorkerHost(options: HostOptions): Promise<WorkerHost>
   }
   const container = repeat(sweepMs, stop.signal, () => containAll(), containmentFailed);
 
+  const gatherer = repeat(
+    GATHER_MS,
+    stop.signal,
+    () => gatherEvidence(saga),
+    (thrown) =>
+      saga.log.warn(
+        { err: asRotorError(thrown, 'gathering evidence') },
+        'evidence is not gathered yet; it is repeated',
+      ),
+  );
+
   const sweep = async () => {
     const found = await wakeableRotations(saga.ledger, SWEEP_BATCH);
     const second = Math.floor(saga.clock.now().getTime() / 1_000);
@@ -102,7 +115,14 @@ export async function startWorkerHost(options: HostOptions): Promise<WorkerHost>
   return {
     close: async () => {
       stop.abort();
-      await Promise.all([consumer.close(), incidents.close(), sweeper, container, patrolling]);
+      await Promise.all([
+        consumer.close(),
+        incidents.close(),
+        sweeper,
+        container,
+        gatherer,
+        patrolling,
+      ]);
       await queue.close();
     },
   };

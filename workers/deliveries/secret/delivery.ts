@@ -3,6 +3,7 @@ import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
 import type { Cluster, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
 import { readersOfSecret, type SecretReaders } from '../../kubernetes/consumers/blast-radius.ts';
+import { holdersIn, type SecretHolder } from '../../kubernetes/secret-holders.ts';
 import { versionedName } from '../../kubernetes/secret-names.ts';
 import type { Collected, Delivery, DeliverySession, Difference } from '../delivery.ts';
 import { collectVersions } from './collect.ts';
@@ -71,6 +72,14 @@ class SecretDeliverySession implements DeliverySession {
     return readersOfSecret(call, await this.#clusters.open(this.#spec.context), this.#spec);
   }
 
+  async holders(call: Call, versionId: string): Promise<readonly SecretHolder[]> {
+    const cluster = await this.#clusters.open(this.#spec.context);
+    const all = await Promise.all(
+      this.#refs({ versionId }).map(({ namespace, name }) => holdersIn(call, cluster, namespace, name)),
+    );
+    return all.flat();
+  }
+
   async differences(call: Call, credential: Credential): Promise<readonly Difference[]> {
     const all: Difference[] = [];
     for await (const differences of this.#compared(call, credential)) all.push(...differences);
@@ -83,7 +92,7 @@ class SecretDeliverySession implements DeliverySession {
     for (const ref of this.#refs(credential)) yield await differencesAt(call, cluster, ref, desired);
   }
 
-  #refs({ versionId }: Credential): readonly ObjectRef[] {
+  #refs({ versionId }: Pick<Credential, 'versionId'>): readonly ObjectRef[] {
     const { namespaces, style } = this.#spec;
     const name = style === 'versioned' ? versionedName(this.#spec.name, versionId) : this.#spec.name;
     return namespaces.map((namespace) => ({ apiVersion: 'v1', kind: 'Secret', namespace, name }));
