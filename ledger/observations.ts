@@ -25,13 +25,15 @@ export async function observe(
   policyUid: string,
   { kind, facts, problem }: Observation,
 ): Promise<void> {
+  // Not waited for on disk: what is committed durably after it (the containment, the end of the look) makes it durable too.
   await ledger.query(
     `INSERT INTO rotor.incident_observations AS o (incident_id, policy_uid, kind, facts, problem)
      VALUES ($1, $2, $3, $4, $5)
      ON CONFLICT (incident_id, policy_uid, kind) DO UPDATE
         SET facts = excluded.facts, problem = excluded.problem, at = excluded.at
       WHERE o.problem IS NOT NULL
-         OR (o.kind = 'sessions' AND (excluded.facts ->> 'sessions')::integer > (o.facts ->> 'sessions')::integer)`,
+         OR (o.kind = 'sessions' AND (excluded.facts ->> 'sessions')::integer > (o.facts ->> 'sessions')::integer)
+     RETURNING set_config('synchronous_commit', 'off', true)`,
     [incidentId, policyUid, kind, JSON.stringify(facts), problem ?? null],
     'observe',
   );
@@ -77,13 +79,18 @@ export interface ToGather<Spec = unknown> {
 /** Late news of clusters have come by then. */
 const AFTER_END = "interval '5 minutes'";
 
-/** Takes credentials whose evidence is to be gathered, each for a minute and for one process only. */
+/**
+ * Takes credentials whose evidence is to be gathered, each for a minute and for one process only; those that are revoked first
+ * once they are, or after ten seconds, so that a mass of them isn't held up.
+ */
 export async function claimToGather<Spec>(ledger: Ledger, limit: number): Promise<readonly ToGather<Spec>[]> {
   return ledger.query<ToGather<Spec> & Record<string, unknown>>(
     `UPDATE rotor.incident_targets t
         SET gather_tries = t.gather_tries + 1, gather_at = clock_timestamp() + interval '1 minute'
        FROM (SELECT incident_id, policy_uid FROM rotor.incident_targets
               WHERE gathered_at IS NULL AND gather_at <= clock_timestamp() AND answer <> 'watch'
+                AND (mode = 'overlap' OR contained_at IS NOT NULL OR ended_at IS NOT NULL
+                     OR gather_tries > 0 OR gather_at <= clock_timestamp() - interval '10 seconds')
               ORDER BY gather_at LIMIT $1 FOR UPDATE SKIP LOCKED) AS due
        JOIN rotor.incident_targets f USING (incident_id, policy_uid)
        LEFT JOIN rotor.rotations a ON a.id = f.rotation_id

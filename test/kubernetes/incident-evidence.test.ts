@@ -98,6 +98,9 @@ async function leak(): Promise<{ incident: string; policyUid: string }> {
   await openIncident(ledger, { id: incident, severity: 'critical', openedBy: 'test' });
   const target = { policyUid: uid, policy: `shop/${name}`, versionId, matchedBy: ['fingerprint'] as const };
   await addTargets(ledger, incident, [{ ...target, answer: 'rotate', mode: 'revoke-first', revokeInMs: 0 }]);
+  await ledger.query('UPDATE rotor.incident_targets SET contained_at = now() WHERE incident_id = $1', [
+    incident,
+  ]);
   return { incident, policyUid: uid };
 }
 

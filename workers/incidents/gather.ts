@@ -40,16 +40,12 @@ export async function gatherEvidence(deps: Deps): Promise<void> {
 }
 
 async function gather(deps: Deps, target: Gathering): Promise<void> {
-  const { ledger, log } = deps;
+  const { log } = deps;
   try {
-    if (target.ended) {
-      await keep(deps, target, [await readsBy(deps, target)]);
-      return await gathered(ledger, target, undefined);
-    }
+    if (target.ended) return await keep(deps, target, [await readsBy(deps, target)]);
     const looks = await lookAll(deps, target);
-    await keep(deps, target, looks);
     const again = looks.some(({ retryable }) => retryable) && target.tries < MAX_TRIES;
-    await gathered(ledger, target, again ? AGAIN_MS : undefined);
+    await keep(deps, target, looks, again ? AGAIN_MS : undefined);
   } catch (thrown) {
     log.warn({ err: asRotorError(thrown, `evidence of ${target.policy}`) }, 'evidence is not gathered yet');
   }
@@ -59,8 +55,17 @@ interface Look extends Observation {
   readonly retryable?: boolean;
 }
 
-async function keep({ ledger }: Deps, target: Gathering, looks: readonly Look[]): Promise<void> {
-  for (const look of looks) await observe(ledger, target.incidentId, target.policyUid, look);
+/** @param againInMs as {@link gathered} takes it */
+async function keep(
+  { ledger }: Deps,
+  target: Gathering,
+  looks: readonly Look[],
+  againInMs?: number,
+): Promise<void> {
+  await ledger.transaction(async (transaction) => {
+    await gathered(transaction, target, againInMs);
+    for (const look of looks) await observe(transaction, target.incidentId, target.policyUid, look);
+  });
 }
 
 async function lookAll(deps: Deps, target: Gathering): Promise<readonly Look[]> {
