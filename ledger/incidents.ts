@@ -1,5 +1,6 @@
 import { RotorError } from '../core/errors.ts';
 import type { Ledger } from './database.ts';
+import type { AttemptOutcome } from './dead-versions.ts';
 import type { RotationState } from './rotations.ts';
 import type { VersionState } from './versions.ts';
 
@@ -229,6 +230,8 @@ export interface OpenTarget {
   readonly versionId: string | undefined;
   readonly versionState: VersionState | undefined;
   readonly answer: Answer;
+  /** What a real attempt with a dead version gave; undefined: not yet tried. */
+  readonly attempt: AttemptOutcome | undefined;
   readonly rotationId: string | undefined;
   readonly rotationState: RotationState | undefined;
   readonly rotationNewVersion: string | undefined;
@@ -243,6 +246,8 @@ export async function openTargets(ledger: Ledger, limit: number): Promise<readon
   const rows = await ledger.query<{ [K in keyof OpenTarget]: NonNullable<OpenTarget[K]> | null }>(
     `SELECT t.incident_id AS "incidentId", t.policy_uid AS "policyUid", t.policy, t.version_id AS "versionId",
             v.state AS "versionState", t.answer, t.rotation_id AS "rotationId", r.state AS "rotationState",
+            (SELECT o.facts ->> 'outcome' FROM rotor.incident_observations o
+              WHERE o.incident_id = t.incident_id AND o.policy_uid = t.policy_uid AND o.kind = 'attempt') AS attempt,
             r.new_version AS "rotationNewVersion",
             coalesce(extract(epoch FROM clock_timestamp() - r.ended_at), 0)::float8 AS "idleSeconds",
             (SELECT count(*)::integer FROM rotor.rotations a
@@ -261,6 +266,7 @@ export async function openTargets(ledger: Ledger, limit: number): Promise<readon
     ...(row as OpenTarget),
     versionId: row.versionId ?? undefined,
     versionState: row.versionState ?? undefined,
+    attempt: row.attempt ?? undefined,
     rotationId: row.rotationId ?? undefined,
     rotationState: row.rotationState ?? undefined,
     rotationNewVersion: row.rotationNewVersion ?? undefined,

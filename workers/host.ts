@@ -4,6 +4,7 @@ import { wakeableRotations } from '../ledger/rotations.ts';
 import { patrol } from './drift/patrol.ts';
 import { containLeaked } from './incidents/contain.ts';
 import { gatherEvidence } from './incidents/gather.ts';
+import { tryDead } from './incidents/try-dead.ts';
 import { consumeQueue, INCIDENT_QUEUE, openQueue } from './queue/queue.ts';
 import { runRotation, type Saga } from './saga/engine.ts';
 
@@ -72,12 +73,15 @@ export async function startWorkerHost(options: HostOptions): Promise<WorkerHost>
     ...named,
     name: options.queueName ? `${options.queueName}-${INCIDENT_QUEUE}` : INCIDENT_QUEUE,
     concurrency: INCIDENTS_AT_ONCE,
-    handle: (id) => containAll(id).catch(containmentFailed),
+    handle: async (id) => {
+      await Promise.all([containAll(id).catch(containmentFailed), tryDead(saga).catch(containmentFailed)]);
+    },
   });
   function containmentFailed(thrown: unknown): void {
     saga.log.warn({ err: asRotorError(thrown, 'containing') }, 'a containment failed; it is repeated');
   }
   const container = repeat(sweepMs, stop.signal, () => containAll(), containmentFailed);
+  const prover = repeat(sweepMs, stop.signal, () => tryDead(saga), containmentFailed);
 
   const gatherer = repeat(
     GATHER_MS,
@@ -120,6 +124,7 @@ export async function startWorkerHost(options: HostOptions): Promise<WorkerHost>
         incidents.close(),
         sweeper,
         container,
+        prover,
         gatherer,
         patrolling,
       ]);

@@ -59,3 +59,6 @@ ALTER TABLE rotor.incident_targets
   ADD COLUMN gather_tries integer NOT NULL DEFAULT 0,
   ADD COLUMN gathered_at  timestamptz;
 CREATE INDEX incident_targets_to_gather ON rotor.incident_targets (gather_at) WHERE gathered_at IS NULL;
+
+-- Tries of a long dead version, until one of them gave an answer.
+ALTER TABLE rotor.incident_targets ADD COLUMN attempt_tries integer NOT NULL DEFAULT 0;

@@ -15,6 +15,7 @@ export type Next = 'end-proven' | 'end-noted' | 'end-failed' | 'rotate' | 'wait'
 export function nextFor(target: Omit<OpenTarget, 'incidentId' | 'policyUid' | 'policy'>): Next {
   const {
     answer,
+    attempt,
     versionId,
     versionState,
     rotationId,
@@ -25,7 +26,12 @@ export function nextFor(target: Omit<OpenTarget, 'incidentId' | 'policyUid' | 'p
   } = target;
   if (answer === 'watch') return 'end-noted';
   const dead = versionState === 'revoked' || versionState === 'discarded';
-  if (answer === 'prove') return dead ? 'end-proven' : 'rotate';
+  if (answer === 'prove') {
+    if (!dead) return 'rotate';
+    // What the record says of a dead version is tried for real first.
+    if (attempt === undefined) return 'wait';
+    return attempt === 'failed' ? 'end-failed' : 'end-proven';
+  }
   if (rotationId === undefined) return 'rotate';
   if (rotationState === 'rolled-back') {
     if (tries >= MAX_TRIES) return 'end-failed';

@@ -247,4 +247,6 @@ test('low risk: consumers move first, nobody is refused, then the leaked one die
   });
   expect(proven.targets).toMatchObject([{ answer: 'prove', result: 'proven' }]);
   expect(proven.targets[0]?.rotationId).toBeUndefined();
+  const { seen } = await api<EvidenceBundle>(`/v1/incidents/${again}/evidence`);
+  expect(seen.find(({ kind }) => kind === 'attempt')?.facts).toMatchObject({ outcome: 'refused' });
 });
