@@ -1,5 +1,6 @@
 import { RotorError } from '../core/errors.ts';
 import type { Ledger } from './database.ts';
+import type { AttemptOutcome } from './dead-versions.ts';
 import type { RotationState } from './rotations.ts';
 import type { VersionState } from './versions.ts';
 
@@ -262,7 +263,8 @@ export async function endTarget(
   reason?: string,
 ): Promise<EndedTarget | undefined> {
   const [ended] = await ledger.query<EndedTarget & Record<string, unknown>>(
-    `UPDATE rotor.incident_targets t SET ended_at = clock_timestamp(), result = $3, reason = $4
+    `UPDATE rotor.incident_targets t SET ended_at = clock_timestamp(), result = $3, reason = $4,
+            gather_at = least(t.gather_at, clock_timestamp() + interval '5 minutes')
        FROM rotor.incidents i
       WHERE t.incident_id = $1 AND t.policy_uid = $2 AND t.ended_at IS NULL AND i.id = t.incident_id
      RETURNING t.mode, (
@@ -284,6 +286,8 @@ export interface OpenTarget {
   readonly versionId: string | undefined;
   readonly versionState: VersionState | undefined;
   readonly answer: Answer;
+  /** What a real attempt with a dead version gave; undefined: not yet tried. */
+  readonly attempt: AttemptOutcome | undefined;
   readonly rotationId: string | undefined;
   readonly rotationState: RotationState | undefined;
   readonly rotationNewVersion: string | undefined;
@@ -311,6 +315,8 @@ export async function openTargets(ledger: Ledger, limit: number): Promise<readon
   const rows = await ledger.query<{ [K in keyof OpenTarget]: NonNullable<OpenTarget[K]> | null }>(
     `SELECT t.incident_id AS "incidentId", t.policy_uid AS "policyUid", t.policy, t.version_id AS "versionId",
             v.state AS "versionState", t.answer, t.rotation_id AS "rotationId", r.state AS "rotationState",
+            (SELECT o.facts ->> 'outcome' FROM rotor.incident_observations o
+              WHERE o.incident_id = t.incident_id AND o.policy_uid = t.policy_uid AND o.kind = 'attempt') AS attempt,
             r.new_version AS "rotationNewVersion",
             coalesce(extract(epoch FROM clock_timestamp() - r.ended_at), 0)::float8 AS "idleSeconds",
             (SELECT count(*)::integer FROM rotor.rotations a
@@ -332,6 +338,7 @@ export async function openTargets(ledger: Ledger, limit: number): Promise<readon
     ...(row as OpenTarget),
     versionId: row.versionId ?? undefined,
     versionState: row.versionState ?? undefined,
+    attempt: row.attempt ?? undefined,
     rotationId: row.rotationId ?? undefined,
     rotationState: row.rotationState ?? undefined,
     rotationNewVersion: row.rotationNewVersion ?? undefined,

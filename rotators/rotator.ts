@@ -25,6 +25,23 @@ export interface Usage {
   readonly clients: readonly string[];
 }
 
+/** A session of a leaked credential, as the provider showed it before it was ended. */
+export interface SeenSession {
+  /** Address; absent for a local one, or where the provider doesn't tell. */
+  readonly client?: string;
+  readonly application?: string;
+  readonly since?: string;
+}
+
+/** Who used a leaked credential when it was contained. Never holds a secret. */
+export interface SeenUse {
+  readonly identity: string;
+  /** Sessions that were open, and that were ended then. */
+  readonly sessions: number;
+  /** A hundred of them at most. */
+  readonly seen: readonly SeenSession[];
+}
+
 export interface PlanReport {
   /** What will happen, one sentence each, for `rotor plan`. */
   readonly actions: readonly string[];
@@ -72,8 +89,9 @@ export interface RotatorSession {
    * Makes the provider refuse a leaked credential at once, in a way that the admin can take back, and ends its sessions.
    * Repeated without harm, also when the credential was replaced meanwhile. Absent where the provider can't, or where it
    * would lock Rotor out: there the rotation itself is the containment.
+   * @param seen told who uses it, before their sessions are ended; again when there turn out to be more
    */
-  contain?(call: Call, leaked: Credential): Promise<void>;
+  contain?(call: Call, leaked: Credential, seen?: (use: SeenUse) => void): Promise<void>;
 
   /** Kills `old` for good and ends its sessions, those opened before `since` where both share a user. */
   revoke(call: Call, old: Credential, current: Credential, since: Date): Promise<void>;

@@ -3,6 +3,8 @@ import type { SecretValue } from '../core/secret.ts';
 import { wakeableRotations } from '../ledger/rotations.ts';
 import { patrol } from './drift/patrol.ts';
 import { containLeaked } from './incidents/contain.ts';
+import { gatherEvidence } from './incidents/gather.ts';
+import { tryDead } from './incidents/try-dead.ts';
 import { consumeQueue, INCIDENT_QUEUE, openQueue } from './queue/queue.ts';
 import { runRotation, type Saga } from './saga/engine.ts';
 
@@ -29,6 +31,7 @@ const SWEEP_BATCH = 200;
 /** Time between two questions whether a look at deliveries is due. */
 const PATROL_MS = 5_000;
 const INCIDENTS_AT_ONCE = 20;
+const GATHER_MS = 500;
 
 /**
  * A worker: takes rotations from the queue, and sweeps the ledger for those whose job is gone (a flushed queue, a
@@ -70,12 +73,26 @@ export async function startWorkerHost(options: HostOptions): Promise<WorkerHost>
     ...named,
     name: options.queueName ? `${options.queueName}-${INCIDENT_QUEUE}` : INCIDENT_QUEUE,
     concurrency: INCIDENTS_AT_ONCE,
-    handle: (id) => containAll(id).catch(containmentFailed),
+    handle: async (id) => {
+      await Promise.all([containAll(id).catch(containmentFailed), tryDead(saga).catch(containmentFailed)]);
+    },
   });
   function containmentFailed(thrown: unknown): void {
     saga.log.warn({ err: asRotorError(thrown, 'containing') }, 'a containment failed; it is repeated');
   }
   const container = repeat(sweepMs, stop.signal, () => containAll(), containmentFailed);
+  const prover = repeat(sweepMs, stop.signal, () => tryDead(saga), containmentFailed);
+
+  const gatherer = repeat(
+    GATHER_MS,
+    stop.signal,
+    () => gatherEvidence(saga),
+    (thrown) =>
+      saga.log.warn(
+        { err: asRotorError(thrown, 'gathering evidence') },
+        'evidence is not gathered yet; it is repeated',
+      ),
+  );
 
   const sweep = async () => {
     const found = await wakeableRotations(saga.ledger, SWEEP_BATCH);
@@ -102,7 +119,15 @@ export async function startWorkerHost(options: HostOptions): Promise<WorkerHost>
   return {
     close: async () => {
       stop.abort();
-      await Promise.all([consumer.close(), incidents.close(), sweeper, container, patrolling]);
+      await Promise.all([
+        consumer.close(),
+        incidents.close(),
+        sweeper,
+        container,
+        prover,
+        gatherer,
+        patrolling,
+      ]);
       await queue.close();
     },
   };

@@ -42,3 +42,23 @@ CREATE TABLE rotor.secret_reads (
 );
 CREATE INDEX secret_reads_at ON rotor.secret_reads (at);
 CREATE INDEX secret_reads_by_secret ON rotor.secret_reads (namespace, name, at);
+
+-- What was seen of a leaked credential when it happened, since it is gone later; or in words why it could not be seen.
+CREATE TABLE rotor.incident_observations (
+  incident_id uuid NOT NULL REFERENCES rotor.incidents (id) ON DELETE CASCADE,
+  policy_uid  uuid NOT NULL,
+  -- readers, pods, consumers, use, sessions, attempt or reads.
+  kind        text NOT NULL,
+  at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+  facts       jsonb NOT NULL DEFAULT '{}',
+  problem     text,
+  PRIMARY KEY (incident_id, policy_uid, kind)
+);
+ALTER TABLE rotor.incident_targets
+  ADD COLUMN gather_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+  ADD COLUMN gather_tries integer NOT NULL DEFAULT 0,
+  ADD COLUMN gathered_at  timestamptz;
+CREATE INDEX incident_targets_to_gather ON rotor.incident_targets (gather_at) WHERE gathered_at IS NULL;
+
+-- Tries of a long dead version, until one of them gave an answer.
+ALTER TABLE rotor.incident_targets ADD COLUMN attempt_tries integer NOT NULL DEFAULT 0;

@@ -59,7 +59,8 @@ export async function respondDryRun(
 ): Promise<{ readonly previews: readonly Preview[] }> {
   const { ledger, random } = orchestrator;
   const report = await reportOf(orchestrator, response, random.uuid());
-  const read = await lookUpAndForget(orchestrator, [report]);
+  const { read, dead } = await lookUpAndForget(orchestrator, [report]);
+  for (const { value } of dead) value.destroy();
   const matches = read.flatMap((each) => each.matches);
   const runbooks = await runbooksOf(ledger, matches);
   const decisions = await withRelated(ledger, decide(read, runbooks));

@@ -2,6 +2,7 @@ import { html } from 'hono/html';
 import { formatDuration } from '../../core/duration.ts';
 import type { TargetView } from './describe.ts';
 import type { EvidenceBundle } from './evidence.ts';
+import { seenSection } from './seen-page.ts';
 import type { StepView } from './step-view.ts';
 
 const STYLE = `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}
@@ -10,7 +11,15 @@ table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;
 .good{color:#116329}.bad{color:#a40e26;font-weight:600}code{font-size:.85em;overflow-wrap:anywhere}`;
 
 /** The bundle as one page for people: no script, nothing from elsewhere, so that it can be kept and printed. */
-export function evidencePage({ incident, rotations, trail, chain, madeAt }: EvidenceBundle): string {
+export function evidencePage({
+  incident,
+  rotations,
+  seen,
+  reads,
+  trail,
+  chain,
+  madeAt,
+}: EvidenceBundle): string {
   const { id, severity, openedBy, openedAt, endedAt, state, targets, reports } = incident;
   const page = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Incident ${id}</title><style>${STYLE}</style></head><body>
@@ -24,6 +33,7 @@ ${reports.map(
 )}</table>
 <h2>What was done</h2>
 ${targets.map((target) => targetSection(target))}
+${seenSection(seen, reads)}
 <h2>Rotations</h2>
 ${rotations.map(
   ({
@@ -59,7 +69,7 @@ function targetSection(target: TargetView) {
     at ? [{ what: WORDS[what] ?? what, at: new Date(at) }] : [],
   );
   return html`<h3>${policy}</h3>
-<p>Found by ${matchedBy.join(', ')}; ${answer === 'rotate' ? `rotated, ${mode === 'revoke-first' ? 'revoked first' : 'consumers first'}` : answer === 'prove' ? 'revoked before: its proof was looked up' : 'put on record'}. ${result ?? 'Still open.'}${reason ? `: ${reason}` : ''}</p>
+<p>Found by ${matchedBy.join(', ')}; ${answer === 'rotate' ? `rotated, ${mode === 'revoke-first' ? 'revoked first' : 'consumers first'}` : answer === 'prove' ? 'revoked before, and tried again' : 'put on record'}. ${result ?? 'Still open.'}${reason ? `: ${reason}` : ''}</p>
 <table><tr><th>moment</th><th>at</th><th>after the report</th></tr>
 ${moments.map(({ what, at }) => html`<tr><td>${what}</td><td>${time(at)}</td><td>${formatDuration(Math.max(0, at.getTime() - since))}</td></tr>`)}</table>
 ${steps.length > 0 ? html`<table><tr><th>step of its runbook</th><th>state</th><th>at</th><th></th></tr>${steps.map(stepRow)}</table>` : ''}

@@ -4,6 +4,7 @@ import { verifyTrail } from '../operations/audit.ts';
 import { describeRotation, type RotationView } from '../operations/describe.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { describeIncident, type IncidentView } from './describe.ts';
+import { type EvidenceRead, type SeenEvidence, seenOf } from './seen.ts';
 
 /** One row of the audit trail, with its place in the chain. */
 export interface EvidenceRow {
@@ -22,6 +23,10 @@ export interface EvidenceBundle {
   readonly madeAt: string;
   readonly incident: IncidentView;
   readonly rotations: readonly RotationView[];
+  /** Who might read it, who had it, who used it. */
+  readonly seen: readonly SeenEvidence[];
+  /** Who read the Secrets of the leaked versions since they were delivered, as far as clusters tell. */
+  readonly reads: readonly EvidenceRead[];
   readonly trail: readonly EvidenceRow[];
   /** Whether the whole chain was intact when the bundle was made, and its head then. */
   readonly chain: { readonly verified: boolean; readonly head: Anchor | undefined; readonly broken?: string };
@@ -56,6 +61,7 @@ export async function evidenceOf(orchestrator: Orchestrator, id: string): Promis
     madeAt: clock.now().toISOString(),
     incident,
     rotations,
+    ...(await seenOf(ledger, incident.id)),
     trail,
     chain,
   };

@@ -15,6 +15,7 @@ export type Next = 'end-proven' | 'end-noted' | 'end-failed' | 'rotate' | 'wait'
 export function nextFor(target: Omit<OpenTarget, 'incidentId' | 'policyUid' | 'policy'>): Next {
   const {
     answer,
+    attempt,
     versionId,
     versionState,
     rotationId,
@@ -27,8 +28,12 @@ export function nextFor(target: Omit<OpenTarget, 'incidentId' | 'policyUid' | 'p
     unapproved,
   } = target;
   if (answer === 'watch') return 'end-noted';
-  const dead = isDead(versionState);
-  if (answer === 'prove') return dead ? 'end-proven' : 'rotate';
+  if (answer === 'prove') {
+    if (!isDead(versionState)) return 'rotate';
+    // What the record says of a dead version is tried for real first.
+    if (attempt === undefined) return 'wait';
+    return attempt === 'failed' ? 'end-failed' : 'end-proven';
+  }
   // Held up by an approval: what it is contained by meanwhile is kept, once.
   if (rotationId === undefined) return held && kept ? 'wait' : 'rotate';
   if (rotationState === 'rolled-back') {

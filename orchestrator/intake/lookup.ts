@@ -10,15 +10,24 @@ export interface Read {
   readonly matches: readonly Match[];
 }
 
-/** Looks everything up in two queries, however many reports there are, and destroys what was found. */
+/** The value of a version that was dead already, to be tried for real once and destroyed then. */
+export interface DeadValue {
+  readonly policyUid: string;
+  readonly versionId: string;
+  readonly value: SecretValue;
+}
+
+/**
+ * Looks everything up in two queries, however many reports there are, and destroys what was found, but for values of dead
+ * versions, which whoever calls has to.
+ */
 export async function lookUpAndForget(
   { ledger, fingerprintKey }: Orchestrator,
   reports: readonly Report[],
-): Promise<readonly Read[]> {
+): Promise<{ readonly read: readonly Read[]; readonly dead: readonly DeadValue[] }> {
   const print = (secret: SecretValue) => secret.fingerprint(fingerprintKey).toString('hex');
   const printed = reports.map((report) => {
     const fingerprints = report.found.map(print);
-    for (const secret of report.found) secret.destroy();
     // Names are looked for as secrets too: whoever wrote a secret where a name belongs has leaked it all the same.
     const { owner, repo } = report.alert ?? {};
     const names = Object.entries({
@@ -32,13 +41,22 @@ export async function lookUpAndForget(
     );
     return { report, fingerprints, names };
   });
+  const found = reports.flatMap((report) => report.found);
+  const destroy = (kept: readonly SecretValue[]) => {
+    for (const secret of found) if (!kept.includes(secret)) secret.destroy();
+  };
   const secrets = await matchCredentials(ledger, {
     ...nothing,
     fingerprints: printed.flatMap(({ fingerprints, names }) => [
       ...fingerprints,
       ...names.map((name) => name.print),
     ]),
+  }).catch((thrown) => {
+    destroy([]);
+    throw thrown;
   });
+  const dead = deadAmong(secrets, new Map(found.map((secret) => [print(secret), secret])));
+  destroy(dead.map(({ value }) => value));
   const known = new Set(secrets.map(({ by }) => by));
   const clean = printed.map(({ report, fingerprints, names }) => {
     const misplaced = names.filter((name) => known.has(name.print));
@@ -53,7 +71,23 @@ export async function lookUpAndForget(
     fingerprints: [],
   });
   const all = [...secrets, ...named];
-  return clean.map((each) => ({ ...each, matches: all.filter((match) => isOf(each.lookedFor, match)) }));
+  const read = clean.map((each) => ({
+    ...each,
+    matches: all.filter((match) => isOf(each.lookedFor, match)),
+  }));
+  return { read, dead };
+}
+
+/** @param values by their fingerprints */
+function deadAmong(
+  matches: readonly Match[],
+  values: ReadonlyMap<string, SecretValue>,
+): readonly DeadValue[] {
+  return matches.flatMap(({ policyUid, version, by }) => {
+    const value = values.get(by);
+    const isDead = version?.state === 'revoked' || version?.state === 'discarded';
+    return value && version && isDead ? [{ policyUid, versionId: version.id, value }] : [];
+  });
 }
 
 function lookedForOf({ hints }: Report, fingerprints: readonly string[]): LookedFor {

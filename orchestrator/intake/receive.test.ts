@@ -9,8 +9,9 @@ import { cryptoRandom } from '../../core/random.ts';
 import { Keyring } from '../../core/seal-keyring.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { getIncident, incidentReports, listIncidents } from '../../ledger/incidents.ts';
+import { recordTransition } from '../../ledger/journal.ts';
 import { applyPolicy } from '../../ledger/policies.ts';
-import { listRotations } from '../../ledger/rotations.ts';
+import { claimRotation, createRotation, listRotations } from '../../ledger/rotations.ts';
 import { forgetReads, readsOf } from '../../ledger/secret-reads.ts';
 import { rotators } from '../../rotators/registry.ts';
 import { stores } from '../../stores/registry.ts';
@@ -179,6 +180,22 @@ describe('a leak of a current credential', () => {
     const { targets } = await getIncident(test_.ledger, incidents[0] ?? '');
     expect(targets.map(({ policy }) => policy).sort()).toEqual(policies.map(({ name }) => name).sort());
   });
+});
+
+test('a leak that meets a waiting rotation of the credential ends its wait, and starts no second one', async () => {
+  const policy = await policyWith('met-while-rotating');
+  const id = randomUUID();
+  const by = { trigger: 'schedule', requestedBy: 'test', deadlineMs: 600_000, spec: {} } as const;
+  await createRotation(test_.ledger, { id, policyUid: policy.uid, ...by });
+  const { epoch = 0n } = (await claimRotation(test_.ledger, id, 'w', 60_000)) ?? {};
+  const wait = { state: 'waiting', wakeInMs: 86_400_000, waitReason: 'grace time: 1d left' } as const;
+  await recordTransition(test_.ledger, { rotationId: id, epoch, seq: 0, entries: [], ...wait });
+  expect((await send({ secret: 'met-while-rotating' })).status).toBe(202);
+  expect(await listRotations(test_.ledger, { policy: policy.name })).toMatchObject([
+    { id, state: 'waiting', wakeAt: undefined },
+  ]);
+  expect(woken).toEqual([id]);
+  expect(await claimRotation(test_.ledger, id, 'w', 60_000)).toMatchObject({ hurried: true });
 });
 
 test('a leak of a version that was revoked long ago asks for a proof and rotates nothing', async () => {

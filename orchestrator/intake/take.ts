@@ -1,5 +1,6 @@
 import { asRotorError, RotorError } from '../../core/errors.ts';
 import { appendAudit } from '../../ledger/audit.ts';
+import { claimDead, type DeadTarget } from '../../ledger/dead-versions.ts';
 import {
   addReports,
   addTargets,
@@ -14,11 +15,13 @@ import { answerInquiry, type Inquiry, planInquiry } from '../../ledger/inquiries
 import { planMessages } from '../../ledger/messages.ts';
 import { planSteps } from '../../ledger/runbook-steps.ts';
 import { markCompromised } from '../../ledger/versions.ts';
+import { DEAD_LEASE_MS, tryOne } from '../../workers/incidents/try-dead.ts';
+import type { RotationSpec } from '../../workers/saga/spec.ts';
 import { answerTargets } from '../incidents/answer.ts';
 import { stepsToKeep } from '../incidents/runbook.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { type Decision, decide, worst } from './decide.ts';
-import { lookUpAndForget, type Read } from './lookup.ts';
+import { type DeadValue, lookUpAndForget, type Read } from './lookup.ts';
 import type { Report } from './report.ts';
 import { runbooksOf, withRelated } from './runbooks.ts';
 
@@ -35,12 +38,13 @@ export interface Inquiring {
   /** What the source is still to be asked for. */
   readonly wanted?: unknown;
   /** It is the answer to this: the incident is there already. */
-  readonly answers?: Inquiry;
+  readonly answers?: Inquiry | undefined;
 }
 
 /**
  * Commits what is reported: the delivery, the incident, its targets and its reports, and for each leaked credential the
- * rotation that answers, in one transaction. What was found is fingerprinted first and destroyed.
+ * rotation that answers, in one transaction. What was found is fingerprinted first and destroyed; the value of a version that is
+ * dead already is tried once before that, in memory.
  * @param source name of the source, or who says it: `token/alice`
  * @throws RotorError `hook.replayed` when the delivery was taken before
  */
@@ -51,16 +55,43 @@ export async function takeReports(
   reports: readonly Report[],
   { wanted, answers }: Inquiring = {},
 ): Promise<Taken> {
+  const { read, dead } = await lookUpAndForget(orchestrator, reports);
+  const committed = await commit(orchestrator, source, deliveryId, read, dead, { wanted, answers }).catch(
+    (thrown) => {
+      forget(dead);
+      throw thrown;
+    },
+  );
+  void tryReported(orchestrator, committed.held, dead).finally(() => forget(dead));
+  const { incidents, decisions } = committed;
+  await orchestrator.faults?.reach('intake:committed');
+  await answerAll(orchestrator, decisions, incidents, source);
+  await orchestrator.faults?.reach('intake:answered');
+  return { incidents, decisions, known: read.map(({ matches }) => matches.length > 0) };
+}
+
+interface Committed extends Pick<Taken, 'incidents' | 'decisions'> {
+  /** Dead versions whose values are in hand: nobody else tries them meanwhile. */
+  readonly held: readonly DeadTarget<RotationSpec>[];
+}
+
+async function commit(
+  orchestrator: Orchestrator,
+  source: string,
+  deliveryId: string,
+  read: readonly Read[],
+  dead: readonly DeadValue[],
+  { wanted, answers }: Inquiring,
+): Promise<Committed> {
   const { ledger, random } = orchestrator;
-  const read = await lookUpAndForget(orchestrator, reports);
   const runbooks = await runbooksOf(
     ledger,
     read.flatMap(({ matches }) => matches),
   );
   const decisions = await withRelated(ledger, decide(read, runbooks));
   const id = answers?.incidentId ?? random.uuid();
-  const severity = worst(reports);
-  const incidents = await ledger.transaction(async (transaction) => {
+  const severity = worst(read.map(({ report }) => report));
+  return ledger.transaction(async (transaction) => {
     const isNew = answers
       ? await answerInquiry(transaction, answers.id)
       : await rememberDelivery(transaction, source, deliveryId);
@@ -100,17 +131,33 @@ export async function takeReports(
       detail: {
         deliveryId,
         ...(answers && !belongsTo.includes(id) ? { insteadOf: id } : {}),
-        reports: reports.length,
+        reports: read.length,
         severity,
         policies: decisions.map(({ policy }) => policy),
       },
     });
-    return belongsTo;
+    const policies = dead.map(({ policyUid }) => policyUid);
+    const held =
+      dead.length === 0
+        ? []
+        : await claimDead<RotationSpec>(transaction, DEAD_LEASE_MS, policies.length, policies);
+    return { incidents: belongsTo, decisions, held };
   });
-  await orchestrator.faults?.reach('intake:committed');
-  await answerAll(orchestrator, decisions, incidents, source);
-  await orchestrator.faults?.reach('intake:answered');
-  return { incidents, decisions, known: read.map(({ matches }) => matches.length > 0) };
+}
+
+function forget(dead: readonly DeadValue[]): void {
+  for (const { value } of dead) value.destroy();
+}
+
+/** Tries reported values of dead versions while they are in hand. What fails here a worker tries with what the store has. */
+async function tryReported(
+  { ledger, registries, clock, random, log }: Orchestrator,
+  held: readonly DeadTarget<RotationSpec>[],
+  dead: readonly DeadValue[],
+): Promise<void> {
+  const deps = { ledger, registries, clock, random, log, worker: 'orchestrator' };
+  const values = new Map(dead.map(({ versionId, value }) => [versionId, value]));
+  await Promise.all(held.map((each) => tryOne(deps, each, values.get(each.versionId))));
 }
 
 function actionFor(stays: boolean, answers: Inquiry | undefined): string {

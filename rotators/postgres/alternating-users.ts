@@ -104,12 +104,12 @@ export function alternatingUsers(
     usage: async (call, credential) => sessionsOf(await admin.server(call), call, credential.identity),
 
     /** The password stays, so that LOGIN brings it back. */
-    async contain(call, leaked): Promise<void> {
+    async contain(call, leaked, seen): Promise<void> {
       const role = leaked.identity;
       const server = await admin.server(call);
       const statements = [`ALTER ROLE ${quoted(role)} NOLOGIN`];
       await changeRole(server, call, { role, statements, mayComment: true });
-      await endSessions(server, call, role);
+      await endSessions(server, call, role, undefined, seen);
     },
 
     async revoke(call, old, current): Promise<void> {

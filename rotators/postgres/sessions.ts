@@ -1,6 +1,6 @@
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
-import type { Usage } from '../rotator.ts';
+import type { SeenUse, Usage } from '../rotator.ts';
 import { ask, type Server } from './connection.ts';
 
 interface SessionRow {
@@ -12,7 +12,7 @@ interface SessionRow {
 
 // Replication connections (walsender) use the credential as well. Who may not see other sessions' details still sees
 // that they exist: kind, start and address are null then, so a session of unknown kind must count as one.
-const SESSIONS = `SELECT pid, backend_start AS started, client_addr::text AS client, application_name AS application
+const SESSIONS = `SELECT pid, backend_start AS started, pg_catalog.host(client_addr) AS client, application_name AS application
   FROM pg_catalog.pg_stat_activity
  WHERE usename = $1 AND pid <> pg_backend_pid() AND (backend_type IS NULL OR backend_type IN ('client backend', 'walsender'))`;
 
@@ -37,7 +37,14 @@ function byServersClock(server: Server, { clock }: Call, since: Date): Date {
  * (undefined) when the admin may not see when they began.
  */
 export async function sessionsOf(server: Server, call: Call, role: string, since?: Date): Promise<Usage> {
-  const rows = await ask<SessionRow>(server, call, `looking for sessions of ${role}`, SESSIONS, [role]);
+  return usageOf(await openSessions(server, call, role), server, call, since);
+}
+
+async function openSessions(server: Server, call: Call, role: string): Promise<readonly SessionRow[]> {
+  return ask<SessionRow>(server, call, `looking for sessions of ${role}`, SESSIONS, [role]);
+}
+
+function usageOf(rows: readonly SessionRow[], server: Server, call: Call, since: Date | undefined): Usage {
   if (since && rows.some((row) => row.started === null)) return { sessions: undefined, clients: [] };
   const until = since && byServersClock(server, call, since);
   const open = rows.filter((row) => !until || (row.started && row.started < until));
@@ -56,18 +63,47 @@ export async function sessionsOf(server: Server, call: Call, role: string, since
   return { sessions: open.length, clients };
 }
 
+const MOST_TOLD = 100;
+
+function tellOf(
+  role: string,
+  rows: readonly SessionRow[],
+  known: Map<number, SessionRow>,
+  seen: (use: SeenUse) => void,
+): void {
+  const before = known.size;
+  for (const row of rows) known.set(row.pid, row);
+  if (known.size === before && before > 0) return;
+  const told = [...known.values()].slice(0, MOST_TOLD).map(({ client, application, started }) => ({
+    ...(client ? { client } : {}),
+    ...(application ? { application } : {}),
+    ...(started ? { since: started.toISOString() } : {}),
+  }));
+  seen({ identity: role, sessions: known.size, seen: told });
+}
+
 /** Less is not enough for another round trip. */
 const ROUND_MS = 100;
 
 /**
  * Ends the sessions of a role and waits until they are gone: ALTER ROLE doesn't end them.
+ * @param seen told of all sessions of the role before any is ended, and again when there are more
  * @throws RotorError `provider.sessions-remain`
  */
-export async function endSessions(server: Server, call: Call, role: string, since?: Date): Promise<void> {
+export async function endSessions(
+  server: Server,
+  call: Call,
+  role: string,
+  since?: Date,
+  seen?: (use: SeenUse) => void,
+): Promise<void> {
+  const known = new Map<number, SessionRow>();
   const doing = `ending the sessions of ${role}`;
   // A login that passed just before the change shows up a moment later, so nobody must be seen twice in a row.
   for (let unseen = 0; ; await call.clock.sleep(20)) {
-    const left = await sessionsOf(server, call, role, since);
+    const rows = await openSessions(server, call, role);
+    if (seen) tellOf(role, rows, known, seen);
+    const left = usageOf(rows, server, call, since);
     unseen = left.sessions === 0 ? unseen + 1 : 0;
     if (unseen === 2) return;
     if (unseen === 1) continue;

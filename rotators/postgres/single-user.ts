@@ -2,7 +2,7 @@ import type { Call } from '../../core/call.ts';
 import type { Credential } from '../../core/credential.ts';
 import { RotorError } from '../../core/errors.ts';
 import { generatePassword } from '../../core/password.ts';
-import type { Capabilities, PlanReport, RotatorSession, Usage } from '../rotator.ts';
+import type { Capabilities, PlanReport, RotatorSession, SeenUse, Usage } from '../rotator.ts';
 import { Admin } from './admin.ts';
 import type { AdminPool } from './admin-pool.ts';
 import { ask, type Server } from './connection.ts';
@@ -114,13 +114,13 @@ export function singleUser(provider: ProviderSpec, spec: SingleSpec, pool?: Admi
     /** A password that nobody knows takes its place, unless a new one has already. A role can't do this to itself and go on. */
     ...(admin.configured
       ? {
-          contain: async (call: Call, leaked: Credential) => {
+          contain: async (call: Call, leaked: Credential, seen?: (use: SeenUse) => void) => {
             const server = await admin.server(call);
             if ((await attempt(call, leaked)) === 'accepted') {
               const unknown = generatePassword(spec.password, call.random);
               await setPassword(call, { ...leaked, secrets: { password: unknown } }, server);
             }
-            await endSessions(server, call, role, call.clock.now());
+            await endSessions(server, call, role, call.clock.now(), seen);
           },
         }
       : {}),

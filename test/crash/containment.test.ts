@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../core/clock.ts';
 import type { Credential } from '../../core/credential.ts';
@@ -14,6 +15,7 @@ import { cryptoRandom } from '../../core/random.ts';
 import { Keyring } from '../../core/seal-keyring.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { addTargets, getIncident, openIncident, setTargetRotation } from '../../ledger/incidents.ts';
+import { observationsOf } from '../../ledger/observations.ts';
 import { applyPolicy } from '../../ledger/policies.ts';
 import { createRotation, getRotation } from '../../ledger/rotations.ts';
 import { listVersions } from '../../ledger/versions.ts';
@@ -154,6 +156,35 @@ test.each(['contain:claimed', 'contain:performed', 'contain:recorded'])(
     expect(targets[0]?.containedAt).toBeInstanceOf(Date);
     const [version] = await listVersions(test_.ledger, policyUid);
     expect(version?.containedAt).toBeInstanceOf(Date);
+    await session.close();
+  },
+);
+
+test.each(['contain:performed', 'contain:recorded'])(
+  'who used it is on record though the worker dies at %s, when their sessions are gone',
+  async (point) => {
+    const { incident, credential, session } = await leak();
+    const thief = new pg.Client({
+      ...{ host: '127.0.0.1', port: app.port, database: app.name, user: credential.identity },
+      ...{ password: credential.secrets.password?.reveal() ?? '', application_name: 'a thief' },
+    });
+    thief.on('error', () => undefined);
+    await thief.connect();
+    await containLeaked(
+      deps(async (reached) => {
+        if (reached === point) throw new Error('died');
+      }),
+      incident,
+    );
+    await leaseOver();
+    await containLeaked(deps());
+    const seen = (await observationsOf(test_.ledger, incident)).find(({ kind }) => kind === 'sessions');
+    expect(seen?.facts).toMatchObject({
+      identity: credential.identity,
+      sessions: 1,
+      seen: [{ client: '127.0.0.1', application: 'a thief', since: expect.any(String) }],
+    });
+    await thief.end().catch(() => undefined);
     await session.close();
   },
 );

@@ -12,6 +12,7 @@ import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import type { IncidentView } from '../../orchestrator/incidents/describe.ts';
+import type { EvidenceBundle } from '../../orchestrator/incidents/evidence.ts';
 import { type Delivered, type LiveClient, startLiveClient } from '../crash/live-client.ts';
 import { type Application, anApplication } from '../setup/postgres-roles.ts';
 
@@ -205,6 +206,19 @@ test('high risk: the leaked one is refused before anything else, consumers get a
   const [seen] = incident.targets;
   const at = (moment: Date | undefined) => new Date(moment ?? Number.NaN).getTime();
   expect(at(seen?.containedAt)).toBeLessThan(at(seen?.timeline.rolledOut));
+  const bundle = await until('the evidence', async () => {
+    const made = await api<EvidenceBundle>(`/v1/incidents/${id}/evidence`);
+    return ['sessions', 'readers', 'pods', 'consumers'].every((kind) =>
+      made.seen.some((each) => each.kind === kind),
+    )
+      ? made
+      : undefined;
+  });
+  const seen_ = new Map(bundle.seen.map((each) => [each.kind, each.facts]));
+  expect(seen_.get('sessions')).toMatchObject({ identity: leaked.username, sessions: expect.any(Number) });
+  expect(seen_.get('consumers')).toMatchObject({ consumers: [{ consumer: 'web', healthy: true }] });
+  expect(seen_.get('readers')).toMatchObject({ note: expect.stringContaining('no Secret of a cluster') });
+  expect(JSON.stringify(bundle)).not.toContain(leaked.password);
   const fresh: Delivered = JSON.parse(await readFile(target, 'utf8'));
   expect(await logsIn(leaked)).toBe(false);
   expect(await logsIn(fresh)).toBe(true);
@@ -233,4 +247,6 @@ test('low risk: consumers move first, nobody is refused, then the leaked one die
   });
   expect(proven.targets).toMatchObject([{ answer: 'prove', result: 'proven' }]);
   expect(proven.targets[0]?.rotationId).toBeUndefined();
+  const { seen } = await api<EvidenceBundle>(`/v1/incidents/${again}/evidence`);
+  expect(seen.find(({ kind }) => kind === 'attempt')?.facts).toMatchObject({ outcome: 'refused' });
 });

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Call } from '../../core/call.ts';
 import type { Credential } from '../../core/credential.ts';
 import type { SecretReaders } from '../kubernetes/consumers/blast-radius.ts';
+import type { SecretHolder } from '../kubernetes/secret-holders.ts';
 
 /** How what is there differs from what was delivered: in words, with names and never a value. */
 export interface Difference {
@@ -43,6 +44,8 @@ export interface DeliverySession {
   collect?(call: Call, dead: readonly string[]): Promise<Collected>;
   /** Who else may read what is delivered, where that can be told. */
   readers?(call: Call): Promise<readonly SecretReaders[]>;
+  /** The pods that have what is delivered of a version, where that can be told. */
+  holders?(call: Call, versionId: string): Promise<readonly SecretHolder[]>;
 }
 
 export interface Delivery<Spec = unknown> {

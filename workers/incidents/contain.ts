@@ -10,7 +10,9 @@ import {
   recordContained,
   releaseContainment,
 } from '../../ledger/containment.ts';
+import { observe } from '../../ledger/observations.ts';
 import { letGo } from '../../ledger/rotations.ts';
+import type { SeenUse } from '../../rotators/rotator.ts';
 import type { Saga } from '../saga/engine.ts';
 import { openParts, shareConnections } from '../saga/parts.ts';
 import type { RotationSpec } from '../saga/spec.ts';
@@ -100,9 +102,19 @@ async function contain(deps: Deps, containment: Containment<RotationSpec>): Prom
 
 /** @returns whether the provider refuses it now, in a real attempt; false when it has no way to disable one */
 async function atProvider(
-  { registries, clock, random, log }: Deps,
-  { spec, versionId, fence }: Containment<RotationSpec>,
+  { ledger, registries, clock, random, log }: Deps,
+  { spec, versionId, fence, incidentId, policyUid }: Containment<RotationSpec>,
 ): Promise<boolean> {
+  // Kept while the sessions are being ended, since nobody sees them later; what is evidence only holds nothing up.
+  const kept: Promise<void>[] = [];
+  const seen = (use: SeenUse) => {
+    const noted = observe(ledger, incidentId, policyUid, { kind: 'sessions', facts: { ...use } });
+    kept.push(
+      noted.catch((thrown) =>
+        log.warn({ err: asRotorError(thrown, 'keeping what was seen') }, 'who used it is not on record'),
+      ),
+    );
+  };
   const deadline = Deadline.after(LIMIT_MS, clock);
   const call: Call = { deadline, fence, clock, random, log };
   const parts = openParts(spec, registries);
@@ -114,7 +126,7 @@ async function atProvider(
       });
     const leaked = decodeCredential(versionId, found.document, parts.rotator.format);
     if (!parts.rotator.contain) return false;
-    await parts.rotator.contain(call, leaked).catch((thrown) => {
+    await parts.rotator.contain(call, leaked, seen).catch((thrown) => {
       // A later worker has replaced it already: what counts is whether it is refused.
       if (!(thrown instanceof RotorError) || thrown.code !== 'ledger.fenced') throw thrown;
     });
@@ -124,6 +136,7 @@ async function atProvider(
       kind: 'retryable',
     });
   } finally {
+    await Promise.all(kept);
     await parts.close();
   }
 }

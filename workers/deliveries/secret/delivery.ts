@@ -4,6 +4,7 @@ import { RotorError } from '../../../core/errors.ts';
 import type { Cluster, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
 import { readersOfSecret, type SecretReaders } from '../../kubernetes/consumers/blast-radius.ts';
 import type { FollowedSecrets } from '../../kubernetes/followed-secrets.ts';
+import { holdersIn, type SecretHolder } from '../../kubernetes/secret-holders.ts';
 import { versionedName } from '../../kubernetes/secret-names.ts';
 import type { Collected, Delivery, DeliverySession, Difference } from '../delivery.ts';
 import { collectVersions } from './collect.ts';
@@ -81,6 +82,14 @@ class SecretDeliverySession implements DeliverySession {
     return readersOfSecret(call, await this.#clusters.open(this.#spec.context), this.#spec);
   }
 
+  async holders(call: Call, versionId: string): Promise<readonly SecretHolder[]> {
+    const cluster = await this.#clusters.open(this.#spec.context);
+    const all = await Promise.all(
+      this.#refs({ versionId }).map(({ namespace, name }) => holdersIn(call, cluster, namespace, name)),
+    );
+    return all.flat();
+  }
+
   async differences(call: Call, credential: Credential): Promise<readonly Difference[]> {
     this.#follow(call, await this.#clusters.open(this.#spec.context));
     const all: Difference[] = [];
@@ -98,7 +107,7 @@ class SecretDeliverySession implements DeliverySession {
     for (const namespace of this.#spec.namespaces) void this.#followed?.follow(call, cluster, namespace);
   }
 
-  #refs({ versionId }: Credential): readonly ObjectRef[] {
+  #refs({ versionId }: Pick<Credential, 'versionId'>): readonly ObjectRef[] {
     const { namespaces, style } = this.#spec;
     const name = style === 'versioned' ? versionedName(this.#spec.name, versionId) : this.#spec.name;
     return namespaces.map((namespace) => ({ apiVersion: 'v1', kind: 'Secret', namespace, name }));
