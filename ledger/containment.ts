@@ -15,7 +15,7 @@ export interface Containment<Spec = unknown> {
 
 /**
  * Takes the containments of an incident that are due and nobody is at, each for `leaseMs`: those that are to be revoked first,
- * and those whose overlap has lasted long enough.
+ * and those whose overlap has lasted long enough; also where the incident ended because nobody approved what comes after.
  * @param incidentId undefined: of all incidents
  */
 export async function claimContainments<Spec>(
@@ -29,7 +29,8 @@ export async function claimContainments<Spec>(
   >(
     `UPDATE rotor.incident_targets t SET lease_until = clock_timestamp() + $2 * interval '1 millisecond'
        FROM (SELECT incident_id, policy_uid FROM rotor.incident_targets
-              WHERE ended_at IS NULL AND contained_at IS NULL AND answer = 'rotate'
+              WHERE contained_at IS NULL AND answer = 'rotate' AND (ended_at IS NULL OR reason = 'approval expired')
+                AND (ended_at IS NULL OR ended_at > clock_timestamp() - interval '31 days')
                 AND (mode = 'revoke-first' OR revoke_by <= clock_timestamp())
                 AND version_id IS NOT NULL AND (rotation_id IS NOT NULL OR spec IS NOT NULL)
                 AND ($1::uuid IS NULL OR incident_id = $1)
