@@ -14,7 +14,8 @@ export interface Containment<Spec = unknown> {
   readonly spec: Spec;
 }
 
-const DUE = `ended_at IS NULL AND contained_at IS NULL AND answer = 'rotate'
+const DUE = `contained_at IS NULL AND answer = 'rotate' AND (ended_at IS NULL OR reason = 'approval expired')
+                AND (ended_at IS NULL OR ended_at > clock_timestamp() - interval '31 days')
                 AND (mode = 'revoke-first' OR revoke_by <= clock_timestamp())
                 AND version_id IS NOT NULL AND (rotation_id IS NOT NULL OR spec IS NOT NULL)
                 AND ($1::uuid IS NULL OR incident_id = $1)
@@ -39,7 +40,8 @@ export async function providersToContain(
 
 /**
  * Takes the containments of an incident at one provider that are due and nobody is at, each for `leaseMs`: those that are to
- * be revoked first, and those whose overlap has lasted long enough.
+ * be revoked first, and those whose overlap has lasted long enough; also where the incident ended because nobody approved what
+ * comes after.
  * @param incidentId undefined: of all incidents
  */
 export async function claimContainments<Spec>(

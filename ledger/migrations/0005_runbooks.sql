@@ -43,6 +43,10 @@ ALTER TABLE rotor.incident_targets
   ADD COLUMN reason text,
   -- When somebody looks at its steps again; null when there is nothing to do. Whoever looks moves it on, as a lease.
   ADD COLUMN steps_at timestamptz;
+-- An approval that nobody gives ends the incident, and not what came before it: the leaked one is contained all the same.
+DROP INDEX rotor.incident_targets_to_contain;
+CREATE INDEX incident_targets_to_contain ON rotor.incident_targets (incident_id)
+  WHERE contained_at IS NULL AND answer = 'rotate' AND (ended_at IS NULL OR reason = 'approval expired');
 CREATE INDEX incident_targets_steps_due ON rotor.incident_targets (steps_at) WHERE steps_at IS NOT NULL;
 -- One person may hold several tokens.
 ALTER TABLE rotor.tokens ADD COLUMN owner text;

@@ -100,6 +100,19 @@ describe('references', () => {
   });
 });
 
+test('the label `environment` of a policy is the one label that counts, and a new one is news', () => {
+  const wire = (labels: Record<string, string>) => {
+    const metadata = { name: 'db', namespace: 'shop', generation: 4, uid: 'u', labels };
+    return customResource('RotationPolicy', { metadata, spec: policy('db').spec });
+  };
+  const read = wire({ environment: 'production', token: 'x' });
+  expect(read && readResource(read, schemas)).toMatchObject({
+    manifest: { labels: { environment: 'production' }, spec: { environment: 'production' } },
+  });
+  expect(isNews(read, wire({ environment: 'production', token: 'y' }))).toBe(false);
+  expect(isNews(read, wire({ environment: 'staging' }))).toBe(true);
+});
+
 describe('what is applied', () => {
   const row = (name: string, generation: number, uid = `uid-${name}`): ClusterObjectRow => ({
     kind: 'RotationPolicy',

@@ -230,6 +230,20 @@ test('a containment before the approval needs nobody, and one after it waits', a
   expect(await rotations('before')).toEqual([]);
 });
 
+test('a containment that no approval held up goes on when nobody approves what comes after it', async () => {
+  const before = await stage.policy('before', [{ contain: {} }, { approve: {} }, { rotate: {} }]);
+  const after = await stage.policy('after', [{ approve: {} }, { contain: {} }, { rotate: {} }]);
+  const incident = await stage.report(['before', 'after']);
+  await leakOf(before);
+  await leakOf(after);
+  await work();
+  await expire();
+  await work();
+  for (const place of [0, 1])
+    expect(await targetOf(incident, place)).toMatchObject({ result: 'failed', reason: 'approval expired' });
+  expect(await dueToContain()).toEqual(['shop/before']);
+});
+
 test('two approvals in a row: the second opens when the first is done, and counts anew', async () => {
   await stage.policy('orders', [{ approve: { people: 1 } }, { approve: { people: 1 } }, { rotate: {} }]);
   const incident = await stage.report(['orders']);

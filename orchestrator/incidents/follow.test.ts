@@ -1,33 +1,45 @@
 import { expect, test } from 'vitest';
-import type { OpenTarget } from '../../ledger/incidents.ts';
 import { nextFor } from './follow.ts';
 
-const target: Parameters<typeof nextFor>[0] = {
-  versionId: 'leaked',
-  versionState: 'current',
+type Facts = Parameters<typeof nextFor>[0];
+
+/** A credential whose rotation is done and whose leaked version is dead. */
+const replaced: Facts = {
   answer: 'rotate',
   attempt: undefined,
-  rotationId: 'r1',
+  versionId: 'leaked',
+  versionState: 'revoked',
+  rotationId: 'rotation',
   rotationState: 'done',
   rotationNewVersion: 'fresh',
   tries: 1,
   idleSeconds: 0,
+  held: false,
+  kept: false,
+  unapproved: false,
 };
-const dead = { answer: 'prove', versionState: 'revoked', rotationId: undefined } as const;
+const fresh: Partial<Facts> = { versionState: 'current', rotationId: undefined, rotationState: undefined };
 
-test.each<[string, Partial<OpenTarget>, ReturnType<typeof nextFor>]>([
-  ['a dead version that was not tried yet', dead, 'wait'],
-  ['a dead version that was refused', { ...dead, attempt: 'refused' }, 'end-proven'],
-  ['a dead version whose value nobody has', { ...dead, attempt: 'not-tried' }, 'end-proven'],
-  ['a dead version whose provider never answered', { ...dead, attempt: 'failed' }, 'end-failed'],
-  ['a version that was brought back', { ...dead, answer: 'rotate', attempt: 'accepted' }, 'rotate'],
-  ['a version that turned out to be alive', { ...dead, versionState: 'previous' }, 'rotate'],
-  ['a leak that was rotated away', { versionState: 'revoked' }, 'end-proven'],
-  ['a rotation that replaced another version', { versionState: 'current' }, 'rotate'],
-  ['a rotation that was rolled back just now', { rotationState: 'rolled-back', tries: 2 }, 'wait'],
-  ['a rotation that was rolled back a while ago', { rotationState: 'rolled-back', idleSeconds: 9 }, 'rotate'],
-  ['a rotation that was rolled back too often', { rotationState: 'rolled-back', tries: 6 }, 'end-failed'],
-  ['what is only watched', { answer: 'watch' }, 'end-noted'],
-])('what comes next for %s', (_what, more, next) => {
-  expect(nextFor({ ...target, ...more })).toBe(next);
+const dead: Partial<Facts> = { answer: 'prove', rotationId: undefined, rotationState: undefined };
+
+test.each<[string, Partial<Facts>, string]>([
+  ['is replaced', {}, 'end-proven'],
+  ['is replaced, and people have still to approve what comes after', { unapproved: true }, 'wait'],
+  ['has no rotation', fresh, 'rotate'],
+  ['is held up, and by what it is contained is not kept yet', { ...fresh, held: true }, 'rotate'],
+  ['is held up', { ...fresh, held: true, kept: true }, 'wait'],
+  ['was held up', { ...fresh, kept: true }, 'rotate'],
+  ['was replaced by the one that leaked', { rotationNewVersion: 'leaked' }, 'rotate'],
+  ['was rolled back just now', { rotationState: 'rolled-back' }, 'wait'],
+  ['was rolled back a while ago', { rotationState: 'rolled-back', idleSeconds: 2 }, 'rotate'],
+  ['was rolled back too often', { rotationState: 'rolled-back', tries: 6 }, 'end-failed'],
+  ['was dead before, and was not tried yet', dead, 'wait'],
+  ['was dead before, and is refused', { ...dead, attempt: 'refused' }, 'end-proven'],
+  ['was dead before, and whose value nobody has', { ...dead, attempt: 'not-tried' }, 'end-proven'],
+  ['was dead before, and whose provider never answered', { ...dead, attempt: 'failed' }, 'end-failed'],
+  ['was brought back', { ...dead, ...fresh, answer: 'rotate', attempt: 'accepted' }, 'rotate'],
+  ['turned out to be alive', { ...dead, versionState: 'previous' }, 'rotate'],
+  ['is merely named', { ...fresh, answer: 'watch' }, 'end-noted'],
+])('a credential that %s', (_what, facts, expected) => {
+  expect(nextFor({ ...replaced, ...facts })).toBe(expected);
 });

@@ -297,3 +297,22 @@ test('editors get a JSON Schema with the fields of every registered kind', () =>
   expect(oneOf[0].properties.spec.required).toEqual(['credential', 'store']);
   expect(oneOf[1].properties.spec.properties.postgres.properties.url).toEqual({ type: 'string' });
 });
+
+test('the label `environment` of a policy is kept with what it has a meaning for', () => {
+  const labelled = (kind: string, spec: object) =>
+    JSON.stringify({
+      apiVersion: 'rotor.dev/v1alpha1',
+      kind,
+      metadata: { name: 'x', labels: { environment: 'production', team: 'shop' } },
+      spec,
+    });
+  const [policy] = parseManifests(
+    labelled('RotationPolicy', { credential: { random: {} }, store: { path: 'x' } }),
+    'x.json',
+    registries,
+  );
+  expect(policy?.spec).toMatchObject({ environment: 'production' });
+  expect(policy?.spec).not.toHaveProperty('team');
+  const [store] = parseManifests(labelled('Store', { local: { path: '/x' } }), 'x.json', registries);
+  expect(store?.spec).not.toHaveProperty('environment');
+});
