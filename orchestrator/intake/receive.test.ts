@@ -140,9 +140,20 @@ describe('a leak of a current credential', () => {
     expect(incident.targets).toMatchObject([
       { policy: policy.name, versionId: policy.version, answer: 'rotate', rotationId: rotation?.id },
     ]);
-    expect(woken).toEqual([rotation?.id]);
     expect(incident.targets).toMatchObject([{ mode: 'revoke-first' }]);
     expect(urgent).toEqual(incidents);
+    // Who contains it wakes its rotation; should nobody come, that begins by itself.
+    expect(woken).toEqual([]);
+    expect(rotation?.wakeAt).toBeInstanceOf(Date);
+  });
+
+  test('that isn’t urgent has a rotation that begins at once', async () => {
+    const policy = await policyWith('not-so-urgent-password');
+    await send({ secret: 'not-so-urgent-password', severity: 'medium' });
+    const [rotation] = await listRotations(test_.ledger, { policy: policy.name });
+    expect(rotation).toMatchObject({ trigger: 'incident', state: 'queued', wakeAt: undefined });
+    expect(woken).toEqual([rotation?.id]);
+    expect(urgent).toEqual([]);
   });
 
   test('its value is nowhere after that', async () => {

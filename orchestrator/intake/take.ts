@@ -177,10 +177,14 @@ function messagesFor({ random }: Orchestrator, incidentId: string, decisions: re
 
 /** Rotations that one transaction makes. */
 const CHUNK = 250;
-/** Where more have to be contained than that, all of them are before their rotations begin: these would take their place. */
+/**
+ * What is contained first has its rotation begin after that: it would be in the way. Whoever contains lets it go; should
+ * nobody come, it begins by itself.
+ */
+const HOLD_MS = 2_000;
+/** Where more than that are contained, all of them are before their rotations begin. */
 const MANY = 20;
-/** Whoever contains lets them go; should nobody come, they begin by themselves. */
-const HOLD_MS = 30_000;
+const HOLD_MANY_MS = 30_000;
 
 /**
  * Starts the rotations that answer, and wakes who contains first. The first of many are waited for, so that the sender knows
@@ -194,16 +198,14 @@ async function answerAll(
 ): Promise<void> {
   const leaked = decisions.filter(({ answer }) => answer === 'rotate');
   const urgent = leaked.filter(({ mode }) => mode === 'revoke-first');
-  const many = urgent.length > MANY;
+  const holdMs = urgent.length > MANY ? HOLD_MANY_MS : HOLD_MS;
   const answerSome = async (from: number): Promise<void> => {
     const some = leaked.slice(from, from + CHUNK);
     if (some.length === 0) return;
-    const held = some.filter(
-      ({ mode, versionId }) => many && mode === 'revoke-first' && versionId !== undefined,
-    );
+    const held = some.filter(({ mode, versionId }) => mode === 'revoke-first' && versionId !== undefined);
     const others = some.filter((each) => !held.includes(each));
     const ready = await orchestrator.ledger.transaction(async (ledger) => [
-      ...(await answerTargets(orchestrator, ledger, held, source, HOLD_MS)),
+      ...(await answerTargets(orchestrator, ledger, held, source, holdMs)),
       ...(await answerTargets(orchestrator, ledger, others, source, undefined)),
     ]);
     if (urgent.length > 0)

@@ -15,6 +15,7 @@ const SLOW_MS = 50;
 const LOOK_MS = 50;
 /** Once Rotor calls it proven, logins have to say the same within that time. */
 const AGREE_MS = 3_000;
+const PATIENCE_MS = 180_000;
 
 export interface LeakActors extends Actors {
   readonly github: GitHub;
@@ -55,6 +56,7 @@ async function leaked(
   const watch = watchLogin(old, everyMs);
   const { status, label } = await github.report(`${api.url}/v1/hooks/${SOURCE}`, old.password);
   const answeredMs = Date.now() - sentAt;
+  if (status !== 202) throw new Error(`the report of GitHub was answered ${status}`);
   screen.say(`   ${mark(answeredMs)} reported      signed by GitHub's key; answered ${status}, ${label}`);
 
   const show = pictures(actors, app);
@@ -80,6 +82,8 @@ async function leaked(
     const agreed = watch.goneMs !== undefined || agreeing >= AGREE_MS;
     if (agreed) tell('proven', since(timeline?.proven), 'the leaked one refused, the new one accepted');
     if ((timeline?.proven && agreed) || target?.rotation?.state === 'needs-human') break;
+    if (Date.now() - sentAt > PATIENCE_MS)
+      throw new Error(`the leak of ${app.name} was not answered within ${PATIENCE_MS / 1_000} s`);
     screen.live(`   ${await actors.status()}`);
     await systemClock.sleep(LOOK_MS);
   }
