@@ -40,11 +40,7 @@ describe.each(Object.entries(strategies))(
       timeout: 180_000,
     }, async () => {
       const rotating = pods.rotate(kind, spec);
-      for (const point of POINTS) {
-        const doomed = await pods.stage.startWorker({ point, signal: 'SIGKILL' });
-        expect(await doomed.exited, `${point}\n${doomed.output()}`).toBe('SIGKILL');
-      }
-      await pods.stage.startWorker();
+      await pods.killWorkersAt(POINTS);
       const rotation = await rotating;
       expect(rotation, JSON.stringify(rotation.error)).toMatchObject({ state: 'done', recovered: true });
       await pods.expectAllOn(rotation.newVersion ?? '');

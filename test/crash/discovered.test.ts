@@ -1,13 +1,14 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { V1Deployment } from '@kubernetes/client-node';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
 import { readJournal } from '../../ledger/journal.ts';
 import type { Rotation } from '../../ledger/rotations.ts';
 import { stopTestCluster, type TestCluster, type TestNamespace, testCluster } from '../setup/cluster.ts';
+import { DELIVERED, podTemplate, secretOf } from './pods.ts';
 import { type Stage, setStage } from './stage.ts';
+import { turnsOf } from './turns.ts';
 
 let stage: Stage;
 let cluster: TestCluster;
@@ -22,7 +23,7 @@ beforeEach(async () => {
   await writeFile(kubeconfig, cluster.kubeconfig, { mode: 0o600 });
   process.env.KUBECONFIG = kubeconfig;
   stage = await setStage((ledgerUrl) => ledgerUrl);
-  await startSecret();
+  await namespace.create(secretOf(stage.app));
 });
 afterEach(async () => {
   await namespace.remove();
@@ -37,15 +38,16 @@ const unlisted = () => ({
   spec: { secretName: 'db', namespaces: [namespace.name] },
 });
 
-test.each(['forward:rollout:performed', 'forward:settle:performed'])(
-  'consumers that nobody listed, and a worker killed at %s: another finds them again, no pod was refused',
+test.each(turnsOf(['forward:rollout:performed', 'forward:settle:performed']))(
+  'consumers that nobody listed, and workers killed at $at: others find them again, no pod was refused',
   { timeout: 180_000 },
-  async (point) => {
-    await startWorkload('web');
-    await startWorkload('jobs');
-    const doomed = await stage.startWorker({ point, signal: 'SIGKILL' });
+  async ({ points }) => {
+    await Promise.all([startWorkload('web'), startWorkload('jobs')]);
     const rotating = rotate([unlisted()]);
-    await doomed.exited;
+    for (const point of points) {
+      const doomed = await stage.startWorker({ point, signal: 'SIGKILL' });
+      expect(await doomed.exited, `${point}\n${doomed.output()}`).toBe('SIGKILL');
+    }
     await stage.startWorker();
     const rotation = await rotating;
     expect(rotation.state, JSON.stringify(rotation.error)).toBe('done');
@@ -76,15 +78,8 @@ test('a workload that appears in the middle of the rotation is moved before the 
 });
 
 async function rotate(consumers: readonly object[], settle: object = {}): Promise<Rotation> {
-  const data = {
-    host: '{{host}}',
-    port: '{{port}}',
-    name: '{{dbname}}',
-    user: '{{username}}',
-    password: '{{password}}',
-    version: '{{versionId}}',
-  };
-  const secret = { kind: 'secret', spec: { name: 'db', namespaces: [namespace.name], data, adopt: true } };
+  const delivered = { name: 'db', namespaces: [namespace.name], data: DELIVERED, adopt: true };
+  const secret = { kind: 'secret', spec: delivered };
   const id = await stage.startRotation({
     deliver: [...stage.spec.deliver, secret],
     consumers: [...stage.spec.consumers, ...(consumers as typeof stage.spec.consumers)],
@@ -94,27 +89,8 @@ async function rotate(consumers: readonly object[], settle: object = {}): Promis
   return stage.ended(id);
 }
 
-/** The credential that the application uses today. */
-async function startSecret(): Promise<void> {
-  const { app } = stage;
-  const data = {
-    host: '127.0.0.1',
-    port: String(app.port),
-    name: app.name,
-    user: app.initial.username,
-    password: app.initial.password,
-    version: 'v0',
-  };
-  await namespace.create({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'db' }, stringData: data });
-}
-
 /** One pod that uses the credential all the time. */
 async function startWorkload(name: string): Promise<void> {
-  const from = (key: string) => ({ valueFrom: { secretKeyRef: { name: 'db', key } } });
-  const env = ['host', 'port', 'name', 'user', 'password', 'version'].map((key) => ({
-    name: `DB_${key.toUpperCase()}`,
-    ...from(key),
-  }));
   const labels = { app: name };
   await namespace.create({
     apiVersion: 'apps/v1',
@@ -124,24 +100,7 @@ async function startWorkload(name: string): Promise<void> {
       replicas: 1,
       selector: { matchLabels: labels },
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-      template: {
-        metadata: { labels },
-        spec: {
-          terminationGracePeriodSeconds: 5,
-          containers: [
-            {
-              name: 'web',
-              image: 'sandbox/node',
-              command: [fileURLToPath(new URL('pod-client.ts', import.meta.url)), reports],
-              env: [{ name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }, ...env],
-              readinessProbe: {
-                exec: { command: ['/bin/sh', '-c', `test -e "${reports}/$POD.ready"`] },
-                periodSeconds: 1,
-              },
-            },
-          ],
-        },
-      },
+      template: podTemplate('pod-client.ts', reports, name),
     },
   });
   const available = async () => (await read(name)).status?.availableReplicas;

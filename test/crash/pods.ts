@@ -2,11 +2,12 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { V1Deployment, V1Service } from '@kubernetes/client-node';
+import { PatchStrategy, type V1Deployment, type V1Service } from '@kubernetes/client-node';
 import { expect } from 'vitest';
 import type { Rotation } from '../../ledger/rotations.ts';
 import { type TestCluster, type TestNamespace, testCluster } from '../setup/cluster.ts';
-import { type Stage, setStage } from './stage.ts';
+import { onceThere } from '../setup/probes.ts';
+import { type Stage, type StartedWorker, setStage } from './stage.ts';
 
 /** Pods behind a Service that live on what the Secret `db` says, with a worker to rotate it. */
 export interface Pods {
@@ -15,9 +16,13 @@ export interface Pods {
   readonly namespace: TestNamespace;
   /** Rotates, with this consumer beside the others and these options of the Secret, to the end. */
   rotate(kind: string, spec: object, secret?: object): Promise<Rotation>;
-  /** From now on no pod that starts becomes ready. */
+  /** Kills a worker at each of these points, one after the other, and starts one that is left alone. */
+  killWorkersAt(points: readonly string[]): Promise<StartedWorker>;
+  /** From now on no pod that starts becomes ready, and a Deployment gives up soon. */
   sicken(): Promise<void>;
-  /** Names of the pods that run. */
+  /** Pods that start from now on become ready again. */
+  heal(): Promise<void>;
+  /** Names of the pods that run, in order. */
   running(): Promise<string[]>;
   /** Waits until two pods run, and both report that version. */
   expectAllOn(version: string): Promise<void>;
@@ -28,8 +33,25 @@ export interface Pods {
   stop(): Promise<void>;
 }
 
+type Workload = object & {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+};
+
+/** How the pods are made; two of a Deployment that have it in their environment when absent. */
+export interface PodsOptions {
+  readonly workload?: (template: object) => Workload;
+  readonly client?: Client;
+  /** What has to be in the cluster before them. */
+  readonly prepare?: (cluster: TestCluster) => Promise<void>;
+}
+
+type Client = 'pod-client.ts' | 'mounted-client.ts';
+
 /** Starts them, on the credential that the application uses today. */
-export async function startPods(): Promise<Pods> {
+export async function startPods(options: PodsOptions = {}): Promise<Pods> {
+  const { workload = twoPods, client = 'pod-client.ts', prepare } = options;
   const cluster = await testCluster();
   const namespace = await cluster.namespace();
   const reports = await mkdtemp(join(tmpdir(), 'rotor-pods-'));
@@ -37,18 +59,28 @@ export async function startPods(): Promise<Pods> {
   await writeFile(kubeconfig, cluster.kubeconfig, { mode: 0o600 });
   process.env.KUBECONFIG = kubeconfig;
   const stage = await setStage((ledgerUrl) => ledgerUrl);
-  for (const object of objectsOf(stage, reports)) await namespace.create(object);
+  await prepare?.(cluster);
+  const made = workload(podTemplate(client, reports));
+  const { apiVersion, kind: madeKind } = made;
+  for (const object of [secretOf(stage.app), SERVICE, made]) await namespace.create(object);
   const named = (apiVersion: string, kind: string) => ({
     apiVersion,
     kind,
     metadata: { name: 'web', namespace: namespace.name },
   });
   const deployment = () => cluster.api.read<V1Deployment>(named('apps/v1', 'Deployment'));
-  await expect.poll(async () => (await deployment()).status?.availableReplicas, { timeout: 30_000 }).toBe(2);
+  const available = async () => {
+    const ref = named(apiVersion, madeKind);
+    const { status } = await cluster.api.read<V1Deployment & { status?: { phase?: string } }>(ref);
+    return madeKind === 'Rollout' && status?.phase !== 'Healthy' ? 0 : status?.availableReplicas;
+  };
+  await expect.poll(available, { timeout: 30_000 }).toBe(2);
 
   const running = async (): Promise<string[]> => {
     const { items } = await cluster.api.list('v1', 'Pod', namespace.name);
-    return items.flatMap(({ metadata }) => (metadata?.deletionTimestamp ? [] : [metadata?.name ?? '']));
+    return items
+      .flatMap(({ metadata }) => (metadata?.deletionTimestamp ? [] : [metadata?.name ?? '']))
+      .sort();
   };
   const served = async (): Promise<ReadonlyMap<string, string>> => {
     const files = (await readdir(reports)).filter((name) => name.endsWith('.served'));
@@ -63,7 +95,7 @@ export async function startPods(): Promise<Pods> {
     cluster,
     namespace,
     rotate: async (kind, spec, secret = { adopt: true }) => {
-      const delivered = { name: 'db', namespaces: [namespace.name], data: DATA, ...secret };
+      const delivered = { name: 'db', namespaces: [namespace.name], data: DELIVERED, ...secret };
       const consumer = { name: 'web', kind, spec: { ...spec, namespace: namespace.name } };
       const id = await stage.startRotation({
         deliver: [...stage.spec.deliver, { kind: 'secret', spec: delivered }],
@@ -71,7 +103,26 @@ export async function startPods(): Promise<Pods> {
       });
       return stage.ended(id);
     },
-    sicken: () => writeFile(join(reports, 'ill'), ''),
+    killWorkersAt: async (points) => {
+      for (const point of points) {
+        const doomed = await stage.startWorker({ point, signal: 'SIGKILL' });
+        expect(await doomed.exited, `${point}\n${doomed.output()}`).toBe('SIGKILL');
+      }
+      return stage.startWorker();
+    },
+    sicken: async () => {
+      await writeFile(join(reports, 'ill'), '');
+      if (made.kind !== 'Deployment') return;
+      // Soon, for pods that are ill from their start; those that start well have more time on a busy machine.
+      const ill = { ...named(apiVersion, madeKind), spec: { progressDeadlineSeconds: ILL_SECONDS } };
+      await cluster.api.patch(ill, undefined, undefined, 'test', undefined, PatchStrategy.MergePatch);
+    },
+    heal: async () => {
+      await rm(join(reports, 'ill'));
+      if (made.kind !== 'Deployment') return;
+      const well = { ...named(apiVersion, madeKind), spec: { progressDeadlineSeconds: 60 } };
+      await cluster.api.patch(well, undefined, undefined, 'test', undefined, PatchStrategy.MergePatch);
+    },
     running,
     expectAllOn: async (version) => {
       await expect.poll(async () => (await running()).length, { timeout: 60_000 }).toBe(2);
@@ -97,7 +148,11 @@ export async function startPods(): Promise<Pods> {
   };
 }
 
-const DATA = {
+const ILL_SECONDS = 2;
+const KEYS = ['host', 'port', 'name', 'user', 'password', 'version'];
+
+/** The keys of the Secret as a policy delivers them. */
+export const DELIVERED = {
   host: '{{host}}',
   port: '{{port}}',
   name: '{{dbname}}',
@@ -106,68 +161,68 @@ const DATA = {
   version: '{{versionId}}',
 };
 
-function objectsOf({ app }: Stage, reports: string) {
-  const data = {
+/** The same with the credential that the application uses today. */
+export function secretOf({ port, name, initial }: Stage['app']) {
+  const stringData = {
     host: '127.0.0.1',
-    port: String(app.port),
-    name: app.name,
-    user: app.initial.username,
-    password: app.initial.password,
+    port: String(port),
+    name,
+    user: initial.username,
+    password: initial.password,
     version: 'v0',
   };
-  const from = (key: string) => ({ valueFrom: { secretKeyRef: { name: 'db', key } } });
-  return [
-    {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { name: 'db' },
-      data: Object.fromEntries(
-        Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
-      ),
+  return { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'db' }, stringData };
+}
+
+const SERVICE = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'web' },
+  spec: { selector: { app: 'web' }, ports: [{ port: 80 }] },
+};
+
+/** Two pods, of which both may be replaced at once. */
+export function twoPods(template: object, metadata: object = {}) {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'web', ...metadata },
+    spec: {
+      replicas: 2,
+      progressDeadlineSeconds: 60,
+      selector: { matchLabels: { app: 'web' } },
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 2, maxUnavailable: 0 } },
+      template,
     },
-    {
-      apiVersion: 'v1',
-      kind: 'Service',
-      metadata: { name: 'web' },
-      spec: { selector: { app: 'web' }, ports: [{ port: 80 }] },
-    },
-    {
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      metadata: { name: 'web' },
-      spec: {
-        replicas: 2,
-        progressDeadlineSeconds: 6,
-        selector: { matchLabels: { app: 'web' } },
-        strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 2, maxUnavailable: 0 } },
-        template: {
-          metadata: { labels: { app: 'web' } },
-          spec: {
-            terminationGracePeriodSeconds: 5,
-            containers: [
-              {
-                name: 'web',
-                image: 'sandbox/node',
-                command: [fileURLToPath(new URL('pod-client.ts', import.meta.url)), reports],
-                env: [
-                  { name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
-                  { name: 'DB_HOST', ...from('host') },
-                  { name: 'DB_PORT', ...from('port') },
-                  { name: 'DB_NAME', ...from('name') },
-                  { name: 'DB_USER', ...from('user') },
-                  { name: 'DB_PASSWORD', ...from('password') },
-                  { name: 'DB_VERSION', ...from('version') },
-                ],
-                readinessProbe: {
-                  exec: { command: ['/bin/sh', '-c', `test -e "${reports}/$POD.ready"`] },
-                  periodSeconds: 1,
-                  failureThreshold: 1,
-                },
-              },
-            ],
-          },
+  };
+}
+
+/** Pods that use the credential all the time. @param reports folder in which they say what they see */
+export function podTemplate(client: Client, reports: string, app = 'web'): object {
+  const mounted = client === 'mounted-client.ts';
+  const fromEnv = KEYS.map((key) => ({
+    name: `DB_${key.toUpperCase()}`,
+    valueFrom: { secretKeyRef: { name: 'db', key } },
+  }));
+  return {
+    metadata: { labels: { app } },
+    spec: {
+      terminationGracePeriodSeconds: 5,
+      ...(mounted ? { volumes: [{ name: 'db', secret: { secretName: 'db' } }] } : {}),
+      containers: [
+        {
+          name: 'web',
+          image: 'sandbox/node',
+          command: [fileURLToPath(new URL(client, import.meta.url)), reports],
+          ports: [{ name: 'http', containerPort: 8080 }],
+          env: [
+            { name: 'POD', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
+            ...(mounted ? [] : fromEnv),
+          ],
+          ...(mounted ? { volumeMounts: [{ name: 'db', mountPath: '/etc/db' }] } : {}),
+          readinessProbe: onceThere(`${reports}/$POD.ready`),
         },
-      },
+      ],
     },
-  ];
+  };
 }

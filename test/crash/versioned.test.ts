@@ -3,6 +3,7 @@ import { versionedName } from '../../workers/kubernetes/secret-names.ts';
 import { secretReferences } from '../../workers/kubernetes/secret-references.ts';
 import { stopTestCluster } from '../setup/cluster.ts';
 import { type Pods, startPods } from './pods.ts';
+import { turnsOf } from './turns.ts';
 
 let pods: Pods;
 
@@ -12,6 +13,12 @@ beforeEach(async () => {
 afterEach(() => pods.stop());
 afterAll(stopTestCluster);
 
+const POINTS = [
+  'forward:deliver:performed',
+  'forward:rollout:performed',
+  'forward:revoke:performed',
+  'forward:prove:performed',
+];
 const versioned = { style: 'versioned' };
 const strategies = {
   rolling: { deployment: 'web', secretName: 'db' },
@@ -47,21 +54,14 @@ describe.each(Object.entries(strategies))('each version has a Secret of its own,
     expect(await pods.refusals()).toEqual([]);
   });
 
-  test.each([
-    'forward:deliver:performed',
-    'forward:rollout:performed',
-    'forward:revoke:performed',
-    'forward:prove:performed',
-  ])(
-    'a worker killed at %s: another goes on, no pod was refused, nothing is left',
+  test.each(turnsOf(POINTS))(
+    'workers killed at $at, in turn: another goes on, no pod was refused, nothing is left',
     {
       timeout: 180_000,
     },
-    async (point) => {
-      const doomed = await pods.stage.startWorker({ point, signal: 'SIGKILL' });
+    async ({ points }) => {
       const rotating = pods.rotate(kind, spec, versioned);
-      await doomed.exited;
-      await pods.stage.startWorker();
+      await pods.killWorkersAt(points);
       const rotation = await rotating;
       expect(rotation.state, JSON.stringify(rotation.error)).toBe('done');
       await pods.expectAllOn(rotation.newVersion ?? '');

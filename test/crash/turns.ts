@@ -1,0 +1,17 @@
+const ALL = process.env.ROTOR_CLUSTER_FAULTS === 'all';
+
+/** Points at which workers are killed in one rotation, one after the other. */
+export interface Turns {
+  readonly points: readonly string[];
+  /** The same in words. */
+  readonly at: string;
+}
+
+/**
+ * One rotation in which a worker is killed at each point in turn; with `ROTOR_CLUSTER_FAULTS=all` also a rotation for each
+ * point alone.
+ */
+export function turnsOf(points: readonly string[]): readonly Turns[] {
+  const turns = [points, ...(ALL ? points.map((point) => [point]) : [])];
+  return turns.map((each) => ({ points: each, at: each.join(', ') }));
+}
