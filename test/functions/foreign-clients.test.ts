@@ -164,4 +164,4 @@ test('the functions end with their host, even when it is killed', async () => {
   await host.kill();
   await expect.poll(isAlive, { timeout: 20_000 }).toBe(false);
   await rm(folder, { recursive: true, force: true });
-});
+}, 120_000);
