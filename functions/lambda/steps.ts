@@ -30,9 +30,24 @@ export async function runStep(
     case 'finishSecret':
       // A version that nobody staged contents for would become what every consumer reads.
       await manager.read(secretId, 'AWSPENDING', deadline, versionId);
-      await manager.promote(secretId, versionId, currentVersion(state), deadline);
-      return 'AWSCURRENT is moved to the new version';
+      return finishSecret(manager, turn, state);
   }
+}
+
+/**
+ * A call whose answer was lost is repeated by the SDK, and then refused, since AWSCURRENT has moved: only a look tells that
+ * from a label that somebody else has moved.
+ */
+async function finishSecret(manager: SecretsManager, turn: Turn, state: SecretState): Promise<string> {
+  const { secretId, versionId } = turn;
+  const { deadline } = turn.call;
+  try {
+    await manager.promote(secretId, versionId, currentVersion(state), deadline);
+  } catch (error) {
+    const seen = await manager.describe(secretId, deadline).catch(() => undefined);
+    if (!seen || currentVersion(seen) !== versionId) throw error;
+  }
+  return 'AWSCURRENT is moved to the new version';
 }
 
 /**

@@ -24,7 +24,8 @@ describe.skipIf(!moto.bin)(
     beforeAll(async () => {
       folder = await mkdtemp(join(tmpdir(), 'rotor-functions-'));
       server = await startMoto();
-      env = awsEnvironment(server.url);
+      // moto takes any key; the host takes this one alone.
+      env = { ...awsEnvironment(server.url), AWS_SECRET_ACCESS_KEY: 'the-key-by-which-callers-sign' };
       secrets = new Secrets(server.url);
       stage = await aDatabase(secrets);
       const key = { accessKeyId: env.AWS_ACCESS_KEY_ID, secretAccessKey: env.AWS_SECRET_ACCESS_KEY };
@@ -164,4 +165,4 @@ test('the functions end with their host, even when it is killed', async () => {
   await host.kill();
   await expect.poll(isAlive, { timeout: 20_000 }).toBe(false);
   await rm(folder, { recursive: true, force: true });
-});
+}, 120_000);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const exec = promisify(execFile);
-const ROTOR = fileURLToPath(new URL('../../orchestrator/cli/main.ts', import.meta.url));
+export const ROTOR = fileURLToPath(new URL('../../orchestrator/cli/main.ts', import.meta.url));
 
 export interface Host {
   readonly url: string;
@@ -15,12 +15,16 @@ export interface Host {
   kill(): Promise<void>;
 }
 
-/** `rotor functions serve` as a process of its own. */
+/**
+ * `rotor functions serve` as a process of its own.
+ * @param listen null: where it listens by itself
+ */
 export async function startHost(
   flags: readonly string[],
   env: Readonly<Record<string, string>>,
+  listen: string | null = '127.0.0.1:0',
 ): Promise<Host> {
-  const args = [ROTOR, 'functions', 'serve', '--listen', '127.0.0.1:0', ...flags];
+  const args = [ROTOR, 'functions', 'serve', ...(listen === null ? [] : ['--listen', listen]), ...flags];
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -85,6 +85,14 @@ export class Secrets {
     await this.client.send(new PutSecretValueCommand({ ...put, VersionStages: ['AWSPENDING'] }));
   }
 
+  /** What somebody else does: a version of their own, current at once. */
+  async promote(secretId: string, token: string, from: string, value: object): Promise<void> {
+    const put = { SecretId: secretId, ClientRequestToken: token, SecretString: JSON.stringify(value) };
+    await this.client.send(new PutSecretValueCommand({ ...put, VersionStages: ['THEIRS'] }));
+    const label = { SecretId: secretId, VersionStage: 'AWSCURRENT', MoveToVersionId: token };
+    await this.client.send(new UpdateSecretVersionStageCommand({ ...label, RemoveFromVersionId: from }));
+  }
+
   async stages(secretId: string): Promise<Record<string, string[]>> {
     const { VersionIdsToStages } = await this.client.send(new DescribeSecretCommand({ SecretId: secretId }));
     return VersionIdsToStages ?? {};

@@ -2,11 +2,14 @@ import { inspect } from 'node:util';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLog, silentLog } from '../../core/log.ts';
+import { Deadline } from '../../core/retry.ts';
 import { createRotationHandler } from '../../functions/lambda/handler.ts';
+import { SecretsManager } from '../../functions/lambda/secrets-manager.ts';
 import { postgresStrategy } from '../../functions/postgres/strategy.ts';
 import { randomStrategy } from '../../functions/random/strategy.ts';
 import { encodings } from '../setup/encodings.ts';
 import { awsEnvironment, moto, startMoto } from '../setup/moto.ts';
+import { startTcpProxy } from '../setup/tcp-proxy.ts';
 import { aDatabase, type Stage } from './database.ts';
 import { Secrets } from './stage.ts';
 
@@ -178,6 +181,38 @@ describe.skipIf(!moto.bin)(`the four steps against moto and PostgreSQL${moto.ski
       handlerWith()({ SecretId: arn, ClientRequestToken, Step: 'finishSecret' }, context),
     ).rejects.toMatchObject({ name: 'store.not-found' });
     expect(await secrets.document(arn)).toEqual(stage.secretOf());
+  });
+
+  test.each(['PutSecretValue', 'UpdateSecretVersionStage'])(
+    'a lost answer to %s is no failure: it is asked for again, or looked at',
+    async (operation) => {
+      const proxy = await startTcpProxy(Number(new URL(server.url).port));
+      const arn = await secrets.create(stage.secretOf());
+      const ClientRequestToken = await secrets.beginRotation(arn);
+      const handler = handlerWith({ SECRETS_MANAGER_ENDPOINT: `http://127.0.0.1:${proxy.port}` });
+      proxy.cutAfter(operation);
+      for (const Step of STEPS) await handler({ SecretId: arn, ClientRequestToken, Step }, context);
+      expect(proxy.pending()).toBe(false);
+      expect((await secrets.stages(arn))[ClientRequestToken]).toContain('AWSCURRENT');
+      expect(await stage.accepts(await secrets.document(arn))).toBe(true);
+      await proxy.close();
+      await stage.sql(`ALTER ROLE ${stage.user} PASSWORD 'first-password'`);
+    },
+  );
+
+  test('a label that somebody else moves meanwhile is not taken back from them', async () => {
+    const arn = await secrets.create(stage.secretOf());
+    const mine = await secrets.beginRotation(arn);
+    const before = Object.entries(await secrets.stages(arn)).find(([, labels]) =>
+      labels.includes('AWSCURRENT'),
+    );
+    const manager = new SecretsManager(awsEnvironment(server.url));
+    await secrets.put(arn, mine, stage.secretOf());
+    await secrets.promote(arn, 'by-somebody-else-in-the-same-moment-x', before?.[0] ?? '', stage.secretOf());
+    await expect(manager.promote(arn, mine, before?.[0], Deadline.after(10_000))).rejects.toMatchObject({
+      code: 'store.conflict',
+    });
+    expect((await secrets.stages(arn))[mine]).not.toContain('AWSCURRENT');
   });
 
   test('no step starts that would not be done before Lambda ends the function', async () => {
