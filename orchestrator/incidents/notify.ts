@@ -3,8 +3,8 @@ import { asRotorError, foreignCode, RotorError } from '../../core/errors.ts';
 import { httpRequest } from '../../core/http.ts';
 import { backoffMs, Deadline } from '../../core/retry.ts';
 import { SecretValue } from '../../core/secret.ts';
+import { standardSignature } from '../../core/standard-webhooks.ts';
 import { type Message, messageFailed, messageSent, takeMessages } from '../../ledger/messages.ts';
-import { standardKey } from '../intake/proof.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import type { Notification } from './runbook.ts';
 
@@ -84,21 +84,16 @@ export function textOf({
   return `Rotor, ${policy}: ${TEXTS[moment]}. rotor describe incident ${incidentId}`;
 }
 
-/** As Standard Webhooks have it: `v1,` and base64 of HMAC-SHA-256 over `id.timestamp.body`. */
+/** As Standard Webhooks have it. */
 export function signed(
   id: string,
   timestamp: number,
   body: string,
   secret: SecretValue,
 ): Readonly<Record<string, string>> {
-  const signature = SecretValue.of(`${id}.${timestamp}.${body}`)
-    .fingerprint(standardKey(secret))
-    .toString('base64');
   return {
     'content-type': 'application/json',
-    'webhook-id': id,
-    'webhook-timestamp': String(timestamp),
-    'webhook-signature': `v1,${signature}`,
+    ...standardSignature(id, timestamp, SecretValue.of(body), secret),
   };
 }
 
