@@ -95,6 +95,18 @@ export const ERROR_CODES = {
 
   'delivery.failed': ['retryable', 'Check that the target directory exists and is writable for the worker.'],
   'delivery.drifted': ['retryable', 'Somebody else changed the delivered file; Rotor writes it again.'],
+  'delivery.refused': ['terminal', 'Put a valid token into the file that the delivery names.'],
+  'delivery.permission-denied': ['terminal', 'Grant the token of the delivery what the message names.'],
+  'delivery.not-found': [
+    'terminal',
+    'Check the names in the policy, and that the token of the delivery may see them.',
+  ],
+  'delivery.invalid': ['terminal', 'Correct what the message names in `deliver` of the policy.'],
+  'delivery.throttled': ['retryable', 'Nothing to do: Rotor waits as long as the target asks.'],
+  'delivery.not-owned': [
+    'terminal',
+    'Set `adopt: true` if Rotor shall take it over, or deliver under another name.',
+  ],
   'cluster.unavailable': [
     'retryable',
     'Check that the workers reach the API server that the kubeconfig names.',

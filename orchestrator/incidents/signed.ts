@@ -1,23 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { foreignCode, RotorError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret.ts';
-import { standardKey } from '../intake/proof.ts';
+import { standardSignature } from '../../core/standard-webhooks.ts';
 
-/** As Standard Webhooks have it: `v1,` and base64 of HMAC-SHA-256 over `id.timestamp.body`. */
+/** As Standard Webhooks have it. */
 export function signed(
   id: string,
   timestamp: number,
   body: string,
   secret: SecretValue,
 ): Readonly<Record<string, string>> {
-  const signature = SecretValue.of(`${id}.${timestamp}.${body}`)
-    .fingerprint(standardKey(secret))
-    .toString('base64');
   return {
     'content-type': 'application/json',
-    'webhook-id': id,
-    'webhook-timestamp': String(timestamp),
-    'webhook-signature': `v1,${signature}`,
+    ...standardSignature(id, timestamp, SecretValue.of(body), secret),
   };
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { alertName, isBelow, rateLimitMs } from './github-api.ts';
+import { rateLimitMs } from '../../core/rate-limit.ts';
+import { alertName, isBelow } from './github-api.ts';
 
 const now = new Date('2026-06-01T12:00:00Z');
 const seconds = (at: string) => String(Date.parse(at) / 1_000);

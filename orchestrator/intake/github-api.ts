@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { RotorError } from '../../core/errors.ts';
 import { type HttpAnswer, httpRequest } from '../../core/http.ts';
+import { rateLimitMs } from '../../core/rate-limit.ts';
 import type { Deadline } from '../../core/retry.ts';
 import { SecretValue } from '../../core/secret.ts';
 
@@ -23,10 +24,6 @@ const alert = z.object({
 });
 export type Alert = z.output<typeof alert>;
 
-/** Without a word about how long: "wait for at least one minute before retrying". */
-const UNSAID_MS = 60_000;
-/** Limits are counted by the hour; whoever asks for more than that asks for something else. */
-const LONGEST_MS = 3_900_000;
 const MAX_BYTES = 1024 * 1024;
 
 /**
@@ -92,27 +89,6 @@ function refusal(answer: HttpAnswer, what: string, now: Date): RotorError {
       hint: 'Give the token of `lookup.tokenFrom` the permission "Secret scanning alerts: read" for this repository.',
     });
   return new RotorError('provider.unreachable', { what: `GitHub answers ${status} when asked for ${what}` });
-}
-
-/**
- * How long GitHub wants not to be asked: `retry-after`; else, with nothing remaining, until `x-ratelimit-reset`, by GitHub's
- * own clock; else a minute when it speaks of a secondary limit. Undefined when the answer is about something else.
- */
-export function rateLimitMs(
-  { status, headers, body }: Pick<HttpAnswer, 'status' | 'headers' | 'body'>,
-  now: Date,
-): number | undefined {
-  if (status !== 403 && status !== 429) return undefined;
-  const bounded = (ms: number) => Math.min(LONGEST_MS, Math.max(1_000, ms));
-  const after = headers.get('retry-after');
-  if (after !== null && /^\d{1,6}$/.test(after)) return bounded(Number(after) * 1_000);
-  const reset = headers.get('x-ratelimit-reset') ?? '';
-  if (headers.get('x-ratelimit-remaining') === '0' && /^\d{1,12}$/.test(reset)) {
-    const there = Date.parse(headers.get('date') ?? '');
-    // It resets within that very second.
-    return bounded(Number(reset) * 1_000 - (Number.isNaN(there) ? now.getTime() : there) + 1_000);
-  }
-  return status === 429 || /rate limit/i.test(body) ? UNSAID_MS : undefined;
 }
 
 function parsed(text: string): unknown {

@@ -35,12 +35,6 @@ export function assertSigned(
   if (!proven || secrets.length === 0) throw unauthenticated('no signature fits');
 }
 
-/** The key of a Standard Webhooks secret: `whsec_` and base64, as the specification writes it; else as it is. */
-export function standardKey(secret: SecretValue): SecretValue {
-  const text = secret.reveal();
-  return text.startsWith('whsec_') ? SecretValue.of(Buffer.from(text.slice(6), 'base64')) : secret;
-}
-
 /** Refuses unless `Authorization: Bearer` shows one of `secrets`. */
 export function assertBearer(request: HookRequest, secrets: readonly SecretValue[]): void {
   const shown = SecretValue.of(/^Bearer (\S{1,4096})$/i.exec(request.headers.authorization ?? '')?.[1] ?? '');

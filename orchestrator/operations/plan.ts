@@ -58,13 +58,13 @@ export async function planRotation(orchestrator: Orchestrator, policyName: strin
     const current = await attempt('reading the store', () => currentOf(parts, call(), spec.store.path));
     const report = await attempt('asking the provider', () => parts.rotator.plan(call(), current));
     for (const delivery of parts.deliveries)
-      await attempt(`planning ${delivery.target}`, () => delivery.plan(call()));
+      await attempt(`planning ${delivery.target}`, () => delivery.plan(call(), current));
     if (current) {
       for (const rollout of parts.rollouts)
         await attempt(`consumer ${rollout.consumer}`, () => rollout.plan(call()));
     }
     const consumers: PlannedConsumer[] = [];
-    const warnings: string[] = [];
+    const warnings = parts.deliveries.flatMap(({ warnings: told = [] }) => told);
     for (const [index, rollout] of parts.rollouts.entries()) {
       const { wave = 0, kind = '' } = spec.consumers[index] ?? {};
       const survey = rollout.survey;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import type { DeliverySession } from '../../workers/deliveries/delivery.ts';
 import { fileDelivery } from '../../workers/deliveries/file/delivery.ts';
+import { intoGithub, intoGitlab, intoSink } from './ci-scenarios.ts';
 import { intoSecrets } from './cluster-scenarios.ts';
 
 /** What the kit needs of a delivery: one fresh target, looked at and disturbed the way consumers and people do. */
@@ -15,6 +16,8 @@ export interface DeliveryScenario {
   tamper(): Promise<void>;
   /** An earlier version stays beside the new one until it is dead. */
   readonly keepsVersions?: boolean;
+  /** The longest password that the target takes, where that is less than the kit's. */
+  readonly longest?: number;
   /** A session whose target can't be written. */
   readonly unreachable: DeliverySession;
   /** How that is refused. */
@@ -59,6 +62,33 @@ export const deliveryScenarios: Readonly<
     dockerconfigjson: () => intoSecrets(DOCKER),
     'dockerconfigjson versioned': () => intoSecrets({ ...DOCKER, style: 'versioned' }),
     adopted: () => intoSecrets({ adopt: true }, 'theirs'),
+  },
+  gitlabVariable: {
+    'of a project': () => intoGitlab(),
+    'of a group': () => intoGitlab({ project: undefined, group: 'shop', environmentScope: 'production' }),
+    file: () =>
+      intoGitlab({
+        variables: [
+          { name: 'ORDERS_DB', value: '{{password}}\n', type: 'file', masked: false, protected: true },
+        ],
+      }),
+    hidden: () =>
+      intoGitlab({
+        variables: [{ name: 'ORDERS_DB', value: '{{password}}', hidden: true }],
+        acknowledgeUnseen: true,
+      }),
+  },
+  githubActionsSecret: {
+    'of a repository': () => intoGithub(),
+    'of an environment': () => intoGithub({ environment: 'production' }),
+    'of an organization': () =>
+      intoGithub({ repository: undefined, visibility: 'selected', selectedRepositories: ['shop', 'web'] }),
+    'of Dependabot': () => intoGithub({ dependabot: true }),
+  },
+  httpSink: {
+    verified: () => intoSink('verified'),
+    unseen: () => intoSink('unseen'),
+    template: () => intoSink('verified', { method: 'PUT', body: '{"password":{{password|json}}}' }),
   },
 };
 

@@ -21,4 +21,7 @@ export const WITH_REAL_PODS = {
 } as const;
 
 /** Rollouts that ask no cluster for anything, and deliveries to somewhere else. */
-export const WITHOUT_CLUSTER = { rollouts: ['reload', 'none'], deliveries: ['file'] } as const;
+export const WITHOUT_CLUSTER = {
+  rollouts: ['reload', 'none'],
+  deliveries: ['file', 'httpSink', 'gitlabVariable', 'githubActionsSecret'],
+} as const;

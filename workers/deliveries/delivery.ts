@@ -25,8 +25,18 @@ export interface Collected {
 export interface DeliverySession {
   /** What is delivered to, for people and the journal: `file /run/app/db.json`. */
   readonly target: string;
-  /** @throws RotorError terminal when this worker can't deliver there (missing directory, unknown owner). */
-  plan(call: Call): Promise<void>;
+  /**
+   * Nothing can be seen there again: {@link holds} knows what this session has sent and no more, so that a step that delivers
+   * writes it anew, and nobody looks at it between.
+   */
+  readonly unseen?: boolean;
+  /** What people have to know before they rely on it, for `rotor plan`. */
+  readonly warnings?: readonly string[];
+  /**
+   * @param current what consumers hold today, to see whether its kind fits the target
+   * @throws RotorError terminal when this worker can't deliver there (missing directory, unknown owner).
+   */
+  plan(call: Call, current?: Credential): Promise<void>;
   /**
    * Replaces what is there by `credential`, all at once or not at all.
    * @throws RotorError `cluster.not-found` when a place for it is gone; all others have it then

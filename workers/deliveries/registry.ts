@@ -1,8 +1,17 @@
 import type { Delivery } from './delivery.ts';
 import { fileDelivery } from './file/delivery.ts';
+import { githubActionsSecretDelivery } from './github-actions-secret/delivery.ts';
+import { gitlabVariableDelivery } from './gitlab-variable/delivery.ts';
+import { httpSinkDelivery } from './http-sink/delivery.ts';
 import { type SecretDependencies, secretDelivery } from './secret/delivery.ts';
 
 /** Every delivery there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
 export function deliveries(deps: SecretDependencies): readonly Delivery[] {
-  return [fileDelivery, secretDelivery(deps)];
+  return [
+    fileDelivery,
+    secretDelivery(deps),
+    httpSinkDelivery,
+    gitlabVariableDelivery,
+    githubActionsSecretDelivery(),
+  ];
 }

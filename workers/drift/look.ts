@@ -37,6 +37,7 @@ export async function look(
     const credential = await currentOf(looking, call, parts, subject, task.spec.store.path);
     const findings: DriftFinding[] = [];
     for (const delivery of parts.deliveries) {
+      if (delivery.unseen) continue;
       const seen = await lookAt(call, delivery, credential);
       if ('unknown' in seen) {
         findings.push({ target: delivery.target, what: seen.unknown, outcome: 'unknown' });

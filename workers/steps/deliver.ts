@@ -23,15 +23,18 @@ export const deliver: Step = {
  * Brings `credential` to every target that doesn't hold it yet.
  * @param gone what to make of a target whose place is gone (its namespace was deleted): nobody reads there any more, so that
  *   nothing is to be undone or put right
+ * @param unseen whether a target that can't be looked at is written by a step that only looks whether all is well
  */
 export async function deliverEverywhere(
   context: StepContext,
   credential: Credential,
   gone: 'gone is failed' | 'gone is done' = 'gone is failed',
+  unseen: 'unseen is written' | 'unseen is left alone' = 'unseen is written',
 ): Promise<Done> {
   const targets: { target: string; changed: boolean; gone?: string }[] = [];
   for (const delivery of context.parts.deliveries) {
     const { target } = delivery;
+    if (delivery.unseen && unseen === 'unseen is left alone') continue;
     if (await delivery.holds(context.call(), credential)) {
       targets.push({ target, changed: false });
       continue;
@@ -56,7 +59,7 @@ export async function deliverEverywhere(
  * @throws RotorError `delivery.drifted`
  */
 export async function assertStillDelivered(context: StepContext, credential: Credential): Promise<void> {
-  const { facts } = await deliverEverywhere(context, credential);
+  const { facts } = await deliverEverywhere(context, credential, 'gone is failed', 'unseen is left alone');
   const changed = (facts.targets as readonly { target: string; changed: boolean }[]).filter(
     (each) => each.changed,
   );

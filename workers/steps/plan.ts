@@ -16,7 +16,7 @@ export const plan: Step = {
     const { leaked } = existing;
     const report = await parts.rotator.plan(context.call(), current, leaked);
     if (current && !leaked) await assertUsageVisible(context, current);
-    for (const delivery of parts.deliveries) await delivery.plan(context.call());
+    for (const delivery of parts.deliveries) await delivery.plan(context.call(), current);
     // Consumers of a credential that never existed can't be healthy yet.
     // Nor can those of a leaked one, which is refused already, perhaps.
     if (current && !leaked) for (const rollout of parts.rollouts) await rollout.plan(context.call(60_000));
@@ -29,6 +29,7 @@ export const plan: Step = {
       warnings: [
         ...(store?.warnings ?? []),
         ...report.warnings,
+        ...parts.deliveries.flatMap(({ warnings = [] }) => warnings),
         ...surveys.flatMap(({ warnings }) => warnings),
       ],
       overlap: parts.rotator.capabilities.overlap,

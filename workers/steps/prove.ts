@@ -10,7 +10,12 @@ export const prove: Step = {
     const fresh = await context.newCredential();
     const old = await context.oldCredential();
     // Somebody may have written the target since; consumers must not find a dead credential there.
-    const { facts: delivered } = await deliverEverywhere(context, fresh, 'gone is done');
+    const { facts: delivered } = await deliverEverywhere(
+      context,
+      fresh,
+      'gone is done',
+      'unseen is left alone',
+    );
     if (rotator.capabilities.overlap === 'no-provider') {
       const facts = { ...delivered, skipped: 'nobody checks this value', ...(await collectOld(context)) };
       return { facts, versions: revoked(context) };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { standardKey } from '../../../core/standard-webhooks.ts';
 import { readReports } from '../plain-report.ts';
-import { assertRecent, assertSigned, base64, malformed, standardKey, unixTime } from '../proof.ts';
+import { assertRecent, assertSigned, base64, malformed, unixTime } from '../proof.ts';
 import { FIVE_MINUTES_MS, mayName, secretsFrom, windowOf } from '../settings.ts';
 import type { HookRequest, HookSource } from '../source.ts';
 

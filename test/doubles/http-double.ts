@@ -1,0 +1,76 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+
+export interface DoubleRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+}
+
+export interface DoubleAnswer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+}
+
+/** What comes between a request and its answer: told before it is acted on, and after. `cut` ends the connection there. */
+export type Disturb = (when: 'before' | 'after', request: DoubleRequest) => Promise<'cut' | undefined>;
+
+/** What the doubles of services that speak HTTP have in common: a double answers as its vendor documents, and is not the vendor. */
+export abstract class HttpDouble {
+  /** `METHOD /path`, in order. */
+  readonly asked: string[] = [];
+  /** Said instead, one after the other; `cut` ends the connection before it acts, `cutAfter` when it has. */
+  readonly instead: (DoubleAnswer | 'cut' | 'cutAfter')[] = [];
+  disturb: Disturb = () => Promise.resolve(undefined);
+  readonly #server: Server;
+
+  constructor() {
+    this.#server = createServer((request, response) => void this.#answer(request, response));
+  }
+
+  protected abstract usual(request: DoubleRequest): DoubleAnswer;
+
+  async listen(): Promise<this> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return this;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async stop(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  async #answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(incoming.url ?? '', this.url);
+    const body = (await buffer(incoming)).toString('utf8');
+    const { method = '', headers } = incoming;
+    const request = { method, path: url.pathname, query: url.searchParams, headers, body };
+    this.asked.push(`${method} ${url.pathname}`);
+    const before = await this.disturb('before', request);
+    const said = this.instead.shift();
+    if (before === 'cut' || said === 'cut') return void incoming.socket.destroy();
+    const { status, headers: told, body: content } = typeof said === 'object' ? said : this.usual(request);
+    const after = await this.disturb('after', request);
+    if (after === 'cut' || said === 'cutAfter') return void incoming.socket.destroy();
+    response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...told });
+    response.end(content === undefined ? '' : JSON.stringify(content));
+  }
+}
+
+/** Undefined for what is no JSON object. */
+export function objectIn(body: string): Record<string, unknown> | undefined {
+  try {
+    const value = JSON.parse(body);
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
