@@ -22,7 +22,13 @@ export const generate: Step = {
     const old = await context.oldCredential();
     const credential = inheriting(await rotator.generate(context.call(), id, old), old);
     const document = encodeCredential(credential);
-    await store.stage(context.call(), path, id, document);
+    try {
+      await store.stage(context.call(), path, id, document);
+    } catch (thrown) {
+      const earlier = await stagedEarlier(context, id, thrown);
+      if (!earlier) throw thrown;
+      return outcome(context, earlier);
+    }
     const staged = await store.read(context.call(), path, 'pending');
     if (staged?.versionId !== id || !staged.document.equals(document)) {
       throw new RotorError('store.conflict', { what: `the staged version can't be read back at ${path}` });
@@ -40,6 +46,24 @@ export const generate: Step = {
     return { facts: { discarded: id }, versions: [{ id, state: 'discarded' }] };
   },
 };
+
+/**
+ * The id is this rotation's own, so another document under it comes from an attempt of its own whose worker lost the
+ * rotation while it was staging: that one counts.
+ */
+async function stagedEarlier(
+  context: StepContext,
+  id: string,
+  thrown: unknown,
+): Promise<Credential | undefined> {
+  if (!(thrown instanceof RotorError) || thrown.code !== 'store.conflict') return undefined;
+  const { store, rotator } = context.parts;
+  const { path } = context.spec.store;
+  const found = await store.read(context.call(), path, { versionId: id });
+  if (!found) return undefined;
+  await store.stage(context.call(), path, id, found.document);
+  return decodeCredential(id, found.document, rotator.format);
+}
 
 function outcome(context: StepContext, credential: Credential): Done {
   const { versionId: id, identity } = credential;
