@@ -20,7 +20,7 @@ export interface LookedFor {
 export interface Match {
   readonly policyUid: string;
   readonly policy: string;
-  /** The version that leaked, and its state; undefined when only the credential is known. */
+  /** The version that leaked, and its state: the current one where a policy is named; undefined when none is known. */
   readonly version: { readonly id: string; readonly state: VersionState } | undefined;
   readonly matchedBy: MatchedBy;
   /** What was matched: the fingerprint, the name. */
@@ -76,10 +76,12 @@ export async function matchCredentials(ledger: Ledger, wanted: LookedFor): Promi
        FROM unnest($4::text[]) AS s (path)
        JOIN rotor.policies p ON p.spec -> 'store' ->> 'path' = s.path
      UNION ALL
-     SELECT p.uid, p.namespace || '/' || p.name, NULL, NULL, 'policy', s.name,
+     SELECT p.uid, p.namespace || '/' || p.name, v.id, v.state, 'policy', s.name,
             p.namespace || '/' || (p.spec -> 'onCompromise' ->> 'runbook'), p.spec ->> 'environment'
        FROM unnest($5::text[]) AS s (name)
-       JOIN rotor.policies p ON p.namespace = split_part(s.name, '/', 1) AND p.name = split_part(s.name, '/', 2)`,
+       JOIN rotor.policies p ON p.namespace = split_part(s.name, '/', 1) AND p.name = split_part(s.name, '/', 2)
+       LEFT JOIN LATERAL (SELECT id, state FROM rotor.credential_versions
+                           WHERE policy_uid = p.uid AND state = 'current' ORDER BY created_at DESC LIMIT 1) v ON true`,
     [wanted.fingerprints, wanted.identities, wanted.secretNames, wanted.storePaths, wanted.policies],
     'match-credentials',
   );

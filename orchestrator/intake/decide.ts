@@ -50,7 +50,7 @@ export function decide(
       byPolicy.set(match.policyUid, {
         policyUid: match.policyUid,
         policy: match.policy,
-        versionId: wins ? match.version?.id : (before.versionId ?? match.version?.id),
+        versionId: wins ? leakedOf(report, match) : (before.versionId ?? leakedOf(report, match)),
         matchedBy: [...new Set([...(before?.matchedBy ?? []), match.matchedBy])],
         answer: wins ? answer : before.answer,
         ...soonest(before, speedOf(report, orders)),
@@ -61,6 +61,11 @@ export function decide(
     }
   }
   return [...byPolicy.values()].sort((a, b) => (a.policy < b.policy ? -1 : 1));
+}
+
+/** Who merely asks for a rotation says nothing of what is in use. */
+function leakedOf({ about }: Matched['report'], { matchedBy, version }: Match): string | undefined {
+  return matchedBy === 'policy' && about !== 'leak' ? undefined : version?.id;
 }
 
 function both(some: readonly FittingStep[], others: readonly FittingStep[]): readonly FittingStep[] {
