@@ -35,7 +35,8 @@ export function deliveredOf({ metadata }: WireObject): Delivered | undefined {
 
 /**
  * The version whose policy should look at what it delivered; undefined when nobody but a rotation did anything: whatever a
- * rotation writes has a fence of its own. A repair has that of the rotation before it, and is looked at once more.
+ * rotation writes has a fence of its own. A repair has that of the rotation before it, and is looked at once more; so is the
+ * second write to a Secret, which begins by taking its fields over.
  */
 export function disturbed({
   before,
