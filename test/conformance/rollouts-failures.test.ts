@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { PatchStrategy, type V1Deployment, type V1Pod, type V1Service } from '@kubernetes/client-node';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import type { Going } from '../../workers/rollouts/rollout.ts';
@@ -171,6 +172,11 @@ async function opened(shop: Shop) {
   const ref = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'shop', namespace } };
   return {
     ...scenario,
+    // Starts of pods are told in whole seconds: one in the very second of the write would count as after it.
+    deliver: async (versionId: string) => {
+      await setTimeout(1_000 - (Date.now() % 1_000));
+      await scenario.deliver(versionId);
+    },
     /** What it answers or throws. */
     move: (going: Going, versionId: string): Promise<unknown> =>
       scenario.session.move(aCall(), aVersion(versionId), going).catch((error: unknown) => error),
