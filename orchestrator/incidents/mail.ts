@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { createTransport } from 'nodemailer';
 import { foreignCode, RotorError } from '../../core/errors.ts';
 import type { Deadline } from '../../core/retry.ts';
+import { secretIn } from '../../core/secret-file.ts';
 import type { MailTarget } from './runbook-schema.ts';
-import { secretIn } from './signed.ts';
 
 export interface Mail {
   /** By which a reader knows a repetition: part of its Message-ID. */
@@ -23,7 +23,10 @@ export async function mailTo(deadline: Deadline, target: MailTarget, mail: Mail)
   const port = target.port ?? (tls === 'tls' ? 465 : 587);
   const login =
     userFrom && passwordFrom
-      ? { user: await secretIn(userFrom.file, 'a mail'), pass: await secretIn(passwordFrom.file, 'a mail') }
+      ? {
+          user: await secretIn(userFrom.file, 'the secret of a mail'),
+          pass: await secretIn(passwordFrom.file, 'the secret of a mail'),
+        }
       : undefined;
   const ca = caFile === undefined ? undefined : await authorities(caFile);
   // Whole milliseconds: the resolver takes nothing else.

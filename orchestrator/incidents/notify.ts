@@ -1,11 +1,12 @@
 import { asRotorError, RotorError } from '../../core/errors.ts';
 import { httpRequest } from '../../core/http.ts';
 import { backoffMs, Deadline } from '../../core/retry.ts';
+import { secretIn } from '../../core/secret-file.ts';
 import { type DueMessage, messageFailed, messageSent, takeMessages } from '../../ledger/messages.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { mailTo } from './mail.ts';
 import type { Notification } from './runbook-schema.ts';
-import { secretIn, signed } from './signed.ts';
+import { signed } from './signed.ts';
 
 const BATCH = 50;
 const SEND_MS = 10_000;
@@ -47,7 +48,7 @@ async function send({ clock }: Orchestrator, message: Due): Promise<void> {
       message.id,
       Math.floor(clock.now().getTime() / 1_000),
       body,
-      await secretIn(webhook.secretFrom.file),
+      await secretIn(webhook.secretFrom.file, 'the secret of a notification'),
     );
     assertTaken(
       await httpRequest(deadline, { url: webhook.url, method: 'POST', headers, body }),
@@ -55,7 +56,7 @@ async function send({ clock }: Orchestrator, message: Due): Promise<void> {
     );
   }
   if (slack) {
-    const url = await secretIn(slack.urlFrom.file);
+    const url = await secretIn(slack.urlFrom.file, 'the secret of a notification');
     const answer = await httpRequest(deadline, {
       url: url.reveal(),
       method: 'POST',

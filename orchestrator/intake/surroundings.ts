@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import type { Clock } from '../../core/clock.ts';
-import { foreignCode, RotorError } from '../../core/errors.ts';
+import { RotorError } from '../../core/errors.ts';
 import { httpRequest } from '../../core/http.ts';
 import { Deadline } from '../../core/retry.ts';
-import { SecretValue } from '../../core/secret.ts';
+import type { SecretValue } from '../../core/secret.ts';
+import { secretIn } from '../../core/secret-file.ts';
 import type { SecretReference, Surroundings } from './source.ts';
 
 const FETCH_MS = 3_000;
@@ -36,16 +36,5 @@ async function get(url: string, clock: Clock): Promise<string> {
 
 /** @throws RotorError `reference.unresolved` */
 export async function readSecrets(references: readonly SecretReference[]): Promise<readonly SecretValue[]> {
-  return Promise.all(
-    references.map(async ({ file }) => {
-      const bytes = await readFile(file).catch((error) => {
-        throw new RotorError('reference.unresolved', {
-          what: `secretsFrom: ${file} can't be read (${foreignCode(error) ?? 'unknown error'})`,
-        });
-      });
-      const secret = SecretValue.of(bytes.toString('utf8').trim());
-      bytes.fill(0);
-      return secret;
-    }),
-  );
+  return Promise.all(references.map(({ file }) => secretIn(file, 'secretsFrom')));
 }

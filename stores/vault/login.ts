@@ -1,11 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import type { Call } from '../../core/call.ts';
-import { foreignCode, RotorError } from '../../core/errors.ts';
+import { RotorError } from '../../core/errors.ts';
 import { type HttpAnswer, httpRequest } from '../../core/http.ts';
 import { Deadline } from '../../core/retry.ts';
 import { SecretValue } from '../../core/secret.ts';
+import { secretIn } from '../../core/secret-file.ts';
 import type { VaultSpec } from './spec.ts';
 import { unexpectedStatus } from './troubles.ts';
+
+const WHOSE = 'auth of the Vault store';
 
 /** A token that Vault gave, and when it should be replaced (monotonic ms); never, when undefined. */
 interface Held {
@@ -51,16 +53,16 @@ export class VaultLogin {
     if (auth.token) return this.#fromFile(call, auth.token.file);
     if (auth.kubernetes) {
       const { mount, role, tokenFile } = auth.kubernetes;
-      return this.#login(call, mount, { role, jwt: (await secretIn(tokenFile)).reveal() });
+      return this.#login(call, mount, { role, jwt: (await secretIn(tokenFile, WHOSE)).reveal() });
     }
     if (auth.appRole) {
       const { mount, roleId, secretIdFrom } = auth.appRole;
-      const secret_id = (await secretIn(secretIdFrom.file)).reveal();
+      const secret_id = (await secretIn(secretIdFrom.file, WHOSE)).reveal();
       return this.#login(call, mount, { role_id: roleId, secret_id });
     }
     if (auth.jwt) {
       const { mount, role, from } = auth.jwt;
-      return this.#login(call, mount, { role, jwt: (await secretIn(from.file)).reveal() });
+      return this.#login(call, mount, { role, jwt: (await secretIn(from.file, WHOSE)).reveal() });
     }
     throw new RotorError('internal.bug', { what: 'a Vault store without a way to log in' });
   }
@@ -84,7 +86,7 @@ export class VaultLogin {
 
   /** A token that others made: renewed where it can be, read again where it can't. */
   async #fromFile(call: Call, file: string): Promise<Held> {
-    const token = await secretIn(file);
+    const token = await secretIn(file, WHOSE);
     const answer = await this.#post(call.deadline, 'auth/token/renew-self', {}, token);
     if (answer.status === 200) {
       const { auth } = JSON.parse(answer.body) as { auth?: { lease_duration?: number } };
@@ -114,15 +116,4 @@ export class VaultLogin {
 /** Two thirds into the lease: late enough to be rare, early enough to fail twice. A lease of 0 doesn't end. */
 function later(call: Call, leaseSeconds: number): number | undefined {
   return leaseSeconds > 0 ? call.clock.monotonicMs() + (leaseSeconds * 1000 * 2) / 3 : undefined;
-}
-
-async function secretIn(file: string): Promise<SecretValue> {
-  const bytes = await readFile(file).catch((error) => {
-    throw new RotorError('reference.unresolved', {
-      what: `auth of the Vault store: ${file} can't be read (${foreignCode(error) ?? 'unknown error'})`,
-    });
-  });
-  const secret = SecretValue.of(bytes.toString('utf8').trim());
-  bytes.fill(0);
-  return secret;
 }

@@ -1,9 +1,10 @@
 import { RotorError } from '../../../core/errors.ts';
 import { httpRequest } from '../../../core/http.ts';
 import { Deadline } from '../../../core/retry.ts';
+import { secretIn } from '../../../core/secret-file.ts';
 import type { EffectKind } from '../outcome.ts';
 import { custom } from '../runbook-schema.ts';
-import { secretIn, signed } from '../signed.ts';
+import { signed } from '../signed.ts';
 
 /** They say that another time may do. */
 const AGAIN: readonly number[] = [408, 425, 429];
@@ -18,7 +19,7 @@ export const customStep: EffectKind = {
 
   async perform({ orchestrator: { clock }, target, step, note }) {
     const { url, secretFrom, timeout } = custom.parse(step.spec).http;
-    const secret = await secretIn(secretFrom.file, 'a custom step');
+    const secret = await secretIn(secretFrom.file, 'the secret of a custom step');
     const body = JSON.stringify({
       type: 'rotor.incident.custom',
       timestamp: note.at,

@@ -2,11 +2,11 @@ import { RotorError } from '../../../core/errors.ts';
 import { httpRequest } from '../../../core/http.ts';
 import { Deadline } from '../../../core/retry.ts';
 import { SecretValue } from '../../../core/secret.ts';
+import { secretIn } from '../../../core/secret-file.ts';
 import { incidentReports } from '../../../ledger/incidents.ts';
 import type { GithubAlert } from '../../intake/report.ts';
 import type { EffectKind } from '../outcome.ts';
 import { type Resolve, resolve } from '../runbook-schema.ts';
-import { secretIn } from '../signed.ts';
 
 const LIMIT_MS = 30_000;
 const VERSION = '2022-11-28';
@@ -25,7 +25,7 @@ export const resolveStep: EffectKind = {
     const alerts = alertsOf(await incidentReports(ledger, incidentId), policy);
     if (alerts.length === 0)
       return { done: { resolved: [], note: 'no report of it was an alert of GitHub' } };
-    const token = await secretIn(github.tokenFrom.file, 'a resolve step');
+    const token = await secretIn(github.tokenFrom.file, 'the secret of a resolve step');
     const deadline = Deadline.after(LIMIT_MS, clock);
     const refused: string[] = [];
     const resolved: string[] = [];

@@ -5,8 +5,8 @@ import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
 import { httpRequest } from '../../../core/http.ts';
 import { SecretValue } from '../../../core/secret.ts';
+import { secretIn } from '../../../core/secret-file.ts';
 import { refusal } from '../refusal.ts';
-import { secretIn } from '../secret-file.ts';
 import type { GithubActionsSecretSpec } from './spec.ts';
 
 export interface GithubToken {
@@ -34,7 +34,7 @@ export class GithubTokens {
 
   /** @throws RotorError `reference.unresolved`, `delivery.*` */
   async of(call: Call, target: string, spec: GithubActionsSecretSpec): Promise<GithubToken> {
-    if (spec.tokenFrom) return { secret: await secretIn(spec.tokenFrom, target) };
+    if (spec.tokenFrom) return { secret: await secretIn(spec.tokenFrom.file, target) };
     const kept = this.#kept.get(keyOf(spec));
     if (kept && call.clock.monotonicMs() < kept.untilMs) return kept.token;
     const made = await install(call, target, spec);
@@ -55,7 +55,7 @@ function keyOf({ apiUrl, app }: GithubActionsSecretSpec): string {
 /** docs.github.com, "Generating an installation access token for a GitHub App". */
 async function install(call: Call, target: string, { apiUrl, app }: GithubActionsSecretSpec) {
   if (!app) throw new RotorError('internal.bug', { what: `${target}: it has neither a token nor an app` });
-  const key = keyIn(await secretIn(app.privateKeyFrom, target), target, app.privateKeyFrom.file);
+  const key = keyIn(await secretIn(app.privateKeyFrom.file, target), target, app.privateKeyFrom.file);
   const now = Math.floor(call.clock.now().getTime() / 1_000);
   const jwt = await new SignJWT()
     .setProtectedHeader({ alg: 'RS256', typ: 'JWT' })

@@ -3,8 +3,8 @@ import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
 import { type HttpAnswer, httpRequest } from '../../../core/http.ts';
 import { SecretValue } from '../../../core/secret.ts';
+import { secretIn } from '../../../core/secret-file.ts';
 import { refusal } from '../refusal.ts';
-import { secretIn } from '../secret-file.ts';
 import type { GitlabVariableSpec } from './spec.ts';
 
 /** A variable as GitLab shows it. `description` came with 16.2, `hidden` with 17.4; the value of a hidden one is null. */
@@ -84,7 +84,7 @@ export class GitlabApi {
         url: `${url.replace(/\/+$/, '')}/api/v4/${place}/variables${rest}`,
         method,
         headers: {
-          'private-token': await secretIn(tokenFrom, this.#target),
+          'private-token': await secretIn(tokenFrom.file, this.#target),
           'user-agent': 'rotor',
           ...(sent ? { 'content-type': 'application/json' } : {}),
         },

@@ -3,11 +3,11 @@ import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
 import { httpRequest } from '../../../core/http.ts';
 import { SecretValue } from '../../../core/secret.ts';
+import { secretIn } from '../../../core/secret-file.ts';
 import { standardSignature } from '../../../core/standard-webhooks.ts';
 import { resolvePointer } from '../../rollouts/reload/health.ts';
 import type { Delivery, DeliverySession } from '../delivery.ts';
 import { refusal } from '../refusal.ts';
-import { secretIn } from '../secret-file.ts';
 import { fillTemplate, valuesOf } from '../template.ts';
 import { type HttpSinkSpec, httpSinkSpec } from './spec.ts';
 
@@ -40,7 +40,7 @@ class HttpSinkSession implements DeliverySession {
 
   async plan(call: Call, current?: Credential): Promise<void> {
     await this.#headers();
-    if (this.#spec.signingSecretFrom) await secretIn(this.#spec.signingSecretFrom, this.target);
+    if (this.#spec.signingSecretFrom) await secretIn(this.#spec.signingSecretFrom.file, this.target);
     if (current) this.#body(current).destroy();
     if (this.#spec.verify) await this.#version(call);
   }
@@ -56,7 +56,7 @@ class HttpSinkSession implements DeliverySession {
     try {
       const timestamp = Math.floor(call.clock.now().getTime() / 1_000);
       const signature = signingSecretFrom
-        ? standardSignature(id, timestamp, body, await secretIn(signingSecretFrom, this.target))
+        ? standardSignature(id, timestamp, body, await secretIn(signingSecretFrom.file, this.target))
         : { 'webhook-id': id };
       const sent = await this.#headers();
       this.#taken = undefined;
@@ -117,7 +117,7 @@ class HttpSinkSession implements DeliverySession {
 
   async #headers(): Promise<Readonly<Record<string, SecretValue>>> {
     const named = Object.entries(this.#spec.headersFrom).map(async ([name, { file, prefix }]) => {
-      const secret = await secretIn({ file }, this.target);
+      const secret = await secretIn(file, this.target);
       return [name.toLowerCase(), SecretValue.of(prefix + secret.reveal())] as const;
     });
     return Object.fromEntries(await Promise.all(named));
