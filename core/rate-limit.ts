@@ -6,7 +6,8 @@ const UNSAID_MS = 60_000;
 const LONGEST_MS = 3_900_000;
 /**
  * How long a service wants not to be asked: `retry-after` in seconds; else, with nothing remaining, until `x-ratelimit-reset`
- * by its own clock (GitHub); else a minute when it speaks of a limit. Undefined when the answer is about something else.
+ * by its own clock (GitHub); else a minute when it speaks of a limit or has nothing remaining. Undefined
+ * when the answer is about something else.
  */
 export function rateLimitMs(
   { status, headers, body }: Pick<HttpAnswer, 'status' | 'headers' | 'body'>,
@@ -17,10 +18,11 @@ export function rateLimitMs(
   const after = headers.get('retry-after');
   if (after !== null && /^\d{1,6}$/.test(after)) return bounded(Number(after) * 1_000);
   const reset = headers.get('x-ratelimit-reset') ?? '';
-  if (headers.get('x-ratelimit-remaining') === '0' && /^\d{1,12}$/.test(reset)) {
+  const spent = headers.get('x-ratelimit-remaining') === '0';
+  if (spent && /^\d{1,12}$/.test(reset)) {
     const there = Date.parse(headers.get('date') ?? '');
     // It resets within that very second.
     return bounded(Number(reset) * 1_000 - (Number.isNaN(there) ? now.getTime() : there) + 1_000);
   }
-  return status === 429 || /rate limit/i.test(body) ? UNSAID_MS : undefined;
+  return spent || status === 429 || /rate limit/i.test(body) ? UNSAID_MS : undefined;
 }

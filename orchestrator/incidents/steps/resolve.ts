@@ -1,5 +1,6 @@
 import { RotorError } from '../../../core/errors.ts';
 import { httpRequest } from '../../../core/http.ts';
+import { rateLimitMs } from '../../../core/rate-limit.ts';
 import { Deadline } from '../../../core/retry.ts';
 import { SecretValue } from '../../../core/secret.ts';
 import { secretIn } from '../../../core/secret-file.ts';
@@ -32,7 +33,7 @@ export const resolveStep: EffectKind = {
     for (const alert of alerts) {
       const name = `${alert.owner}/${alert.repo} alert ${alert.number}`;
       const comment = `Refused by its provider in a real attempt. Rotor, incident ${incidentId}`;
-      const problem = await resolveAlert(deadline, github, token, alert, comment, name);
+      const problem = await resolveAlert(deadline, github, token, alert, comment, name, clock.now());
       if (problem === undefined) resolved.push(name);
       else refused.push(problem);
     }
@@ -62,9 +63,10 @@ async function resolveAlert(
   { owner, repo, number }: GithubAlert,
   comment: string,
   name: string,
+  now: Date,
 ): Promise<string | undefined> {
   const path = `/repos/${encodeURIComponent(owner)}/${encodeURIComponent(repo)}/secret-scanning/alerts/${number}`;
-  const { status, headers } = await httpRequest(deadline, {
+  const answer = await httpRequest(deadline, {
     url: `${apiUrl.replace(/\/$/, '')}${path}`,
     method: 'PATCH',
     headers: {
@@ -78,14 +80,13 @@ async function resolveAlert(
     body: JSON.stringify({ state: 'resolved', resolution, resolution_comment: comment }),
     maxBytes: 1024 * 1024,
   });
+  const { status } = answer;
   if (status >= 200 && status < 300) return undefined;
-  const throttled =
-    status === 429 || headers.get('retry-after') !== null || headers.get('x-ratelimit-remaining') === '0';
-  if (status >= 500 || throttled) {
-    const after = Number(headers.get('retry-after'));
+  const waitMs = rateLimitMs(answer, now);
+  if (status >= 500 || waitMs !== undefined) {
     throw new RotorError('provider.unreachable', {
       what: `GitHub answers ${status} to resolving ${name}`,
-      ...(after > 0 ? { retryAfterMs: after * 1_000 } : {}),
+      ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
     });
   }
   return WORDS[status]?.(name) ?? `GitHub refuses to resolve ${name} with ${status}`;
