@@ -3,6 +3,11 @@ import type { Ledger } from './database.ts';
 /** A credential version's life. `discarded`: it never became current. `revoked`: refused in a real attempt since. */
 export type VersionState = 'pending' | 'current' | 'previous' | 'revoked' | 'discarded';
 
+/** Whether nobody is to log in with such a version any more. */
+export function isDead(state: VersionState | null | undefined): boolean {
+  return state === 'revoked' || state === 'discarded';
+}
+
 export interface VersionChange {
   readonly id: string;
   readonly state: VersionState;

@@ -66,7 +66,7 @@ export function withStage<V extends Staged>(versions: readonly V[], stage: Stage
   return versions.find(({ stages }) => stages.includes(stage));
 }
 
-export function without<V extends Staged>(versions: readonly V[], stage: Stage): readonly V[] {
+function without<V extends Staged>(versions: readonly V[], stage: Stage): readonly V[] {
   return versions.map((version) =>
     version.stages.includes(stage)
       ? { ...version, stages: version.stages.filter((other) => other !== stage) }

@@ -1,6 +1,7 @@
 import { timeToRevoke } from '../../core/telemetry.ts';
 import { appendAudit } from '../../ledger/audit.ts';
 import { endTarget, type OpenTarget, openTargets } from '../../ledger/incidents.ts';
+import { isDead } from '../../ledger/versions.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { answerTarget } from './answer.ts';
 
@@ -43,10 +44,6 @@ export function nextFor(target: Omit<OpenTarget, 'incidentId' | 'policyUid' | 'p
   if (rotationState !== 'done') return 'wait';
   if (!isReplaced({ versionId, versionState, rotationNewVersion })) return 'rotate';
   return unapproved ? 'wait' : 'end-proven';
-}
-
-function isDead(state: OpenTarget['versionState']): boolean {
-  return state === 'revoked' || state === 'discarded';
 }
 
 /**

@@ -16,6 +16,7 @@ import {
   stepsOfIncident,
   takeRunbooks,
 } from '../../ledger/runbook-steps.ts';
+import { isDead } from '../../ledger/versions.ts';
 import { positionOf } from '../../workers/saga/position.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { isReplaced } from './follow.ts';
@@ -106,15 +107,15 @@ async function progressOf(
   steps: readonly RunbookStepRow[],
 ): Promise<Progress> {
   const { result, containedAt, versionId, versionState, rotationId, rotationState } = target;
-  const dead = versionState === 'revoked' || versionState === 'discarded';
   const proven =
     result === 'proven' ||
-    (target.answer === 'prove' && dead) ||
+    (target.answer === 'prove' && isDead(versionState)) ||
     (rotationState === 'done' && isReplaced(target));
   const asked = !proven && rotationId !== undefined && steps.some(({ kind }) => PARTS.includes(kind));
   const doneAt = asked ? positionOf(await readJournal(ledger, rotationId)).doneAt : undefined;
   return {
-    contained: containedAt !== undefined || versionId === undefined || dead || result !== undefined,
+    contained:
+      containedAt !== undefined || versionId === undefined || isDead(versionState) || result !== undefined,
     delivered: doneAt?.has('deliver') === true,
     rolledOut: doneAt?.has('rollout') === true,
     proven,

@@ -1,5 +1,6 @@
 import type { Answer, Mode } from '../../ledger/incidents.ts';
 import type { Match, MatchedBy } from '../../ledger/matching.ts';
+import { isDead } from '../../ledger/versions.ts';
 import { BUILT_IN, type FittingStep, type Orders, ordersOf } from '../incidents/runbook.ts';
 import type { Notification, RunbookStep } from '../incidents/runbook-schema.ts';
 import type { Report, Severity } from './report.ts';
@@ -88,8 +89,7 @@ function soonest(before: Speed | undefined, now: Speed): Speed {
 
 function answerTo({ about }: Matched['report'], { matchedBy, version }: Match): Answer {
   if (about === 'suspicion') return 'watch';
-  const dead = version?.state === 'revoked' || version?.state === 'discarded';
-  if (matchedBy === 'fingerprint') return dead ? 'prove' : 'rotate';
+  if (matchedBy === 'fingerprint') return isDead(version?.state) ? 'prove' : 'rotate';
   if (matchedBy === 'policy') return 'rotate';
   // A store or a provider that says it is time means its own path.
   return about === 'rotate' && matchedBy === 'storePath' ? 'rotate' : 'watch';

@@ -1,5 +1,6 @@
 import { SecretValue } from '../../core/secret.ts';
 import { type LookedFor, type Match, matchCredentials } from '../../ledger/matching.ts';
+import { isDead } from '../../ledger/versions.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import type { Report } from './report.ts';
 
@@ -85,8 +86,7 @@ function deadAmong(
 ): readonly DeadValue[] {
   return matches.flatMap(({ policyUid, version, by }) => {
     const value = values.get(by);
-    const isDead = version?.state === 'revoked' || version?.state === 'discarded';
-    return value && version && isDead ? [{ policyUid, versionId: version.id, value }] : [];
+    return value && version && isDead(version.state) ? [{ policyUid, versionId: version.id, value }] : [];
   });
 }
 
