@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -37,21 +38,25 @@ export interface Secured {
   readonly certificates?: Certificates | undefined;
 }
 
+/** Below the ports that systems give to outgoing connections, of which a busy machine makes many. */
+const [LOWEST_PORT, HIGHEST_PORT] = [12_000, 32_000];
+
 /** Ports that were free a moment ago, all different. */
 async function freePorts(count: number): Promise<number[]> {
-  const servers: Server[] = [];
-  for (let n = 0; n < count; n += 1) {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    servers.push(server);
+  const ports: number[] = [];
+  while (ports.length < count) {
+    const port = randomInt(LOWEST_PORT, HIGHEST_PORT);
+    if (!ports.includes(port) && (await isFree(port))) ports.push(port);
   }
-  return Promise.all(
-    servers.map(async (server) => {
-      const address = server.address();
-      await new Promise((resolve) => server.close(resolve));
-      return typeof address === 'object' && address ? address.port : 0;
-    }),
-  );
+  return ports;
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }
 
 /** Waits until a command answers with `text` in it. */
@@ -62,7 +67,7 @@ async function until(look: () => Promise<unknown>, ...texts: readonly string[]):
       const missing = texts.find((text) => !answer.includes(text));
       if (missing !== undefined) throw new Error(`no "${missing}" in ${answer}`);
     },
-    { timeout: 20_000, interval: 25 },
+    { timeout: 60_000, interval: 50 },
   );
 }
 
@@ -103,7 +108,13 @@ class Nursery {
       ? ['--port', '0', '--tls-port', String(port), ...tlsSettings(certificates)]
       : ['--port', String(port)];
     const own = ['--bind', '127.0.0.1', '--dir', folder, '--requirepass', password];
-    const child = spawn('redis-server', [...settings, ...listen, ...own], { stdio: 'ignore' });
+    const child = spawn('redis-server', [...settings, ...listen, ...own], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said = `${said}${text}`.slice(-2_000);
+    });
     this.#children.push(child);
     const login = { password, ...(certificates ? { tls: { rejectUnauthorized: false } } : {}) };
     const node = {
@@ -111,7 +122,12 @@ class Nursery {
       ask: (command: string, ...args: (string | number)[]) => ask(port, login, command, args),
       kill: () => ended(child),
     };
-    await until(() => node.ask('PING'), 'PONG');
+    const died = new Promise<never>((_, reject) => {
+      child.once('exit', () => reject(new Error(`redis-server on port ${port} ended: ${said}`)));
+    });
+    await Promise.race([until(() => node.ask('PING'), 'PONG'), died]);
+    // Who kills it later means to.
+    died.catch(() => undefined);
     return node;
   }
 
@@ -223,7 +239,14 @@ export async function startClusterRedis(options: Secured): Promise<RedisServers>
   const masters = members.slice(0, MASTERS);
   const [first, spare] = [members[0], members[MASTERS]];
   if (!first || !spare) throw new Error('no cluster');
-  for (const { port, bus } of members.slice(1)) await first.ask('CLUSTER', 'MEET', '127.0.0.1', port, bus);
+  for (const { id, port, bus } of members.slice(1)) {
+    // Who doesn't answer in time, on a busy machine, is forgotten: asked again until it is known.
+    await until(async () => {
+      const known = String(await first.ask('CLUSTER', 'NODES'));
+      if (!known.includes(id)) await first.ask('CLUSTER', 'MEET', '127.0.0.1', port, bus);
+      return known;
+    }, id);
+  }
   const from = (n: number) => Math.floor((n * SLOTS) / MASTERS);
   for (const [n, master] of masters.entries())
     await master.ask('CLUSTER', 'ADDSLOTSRANGE', from(n), from(n + 1) - 1);
