@@ -22,6 +22,7 @@ import type { ConsumerProof, Rollout, RolloutSession } from '../../workers/rollo
 import { startPrometheusDouble } from '../doubles/prometheus.ts';
 import { aCall } from '../setup/call.ts';
 import { type TestCluster, type TestNamespace, testCluster } from '../setup/cluster.ts';
+import { laterSecond } from '../setup/later-second.ts';
 import { onceThere } from '../setup/probes.ts';
 import type { DeliveryScenario } from './deliveries-scenarios.ts';
 import type { RolloutScenario } from './rollouts-scenarios.ts';
@@ -149,7 +150,11 @@ export async function aShop({
     proves,
     ...(shop.refusedAs === 'pods' ? {} : { refusedAs: 'cluster.unavailable' as const }),
     otherVersionAs: { code: 'delivery.drifted', kind: 'retryable' },
-    deliver: (versionId) => deliver(cluster, name, versionId),
+    deliver: async (versionId) => {
+      // Whom others restart is judged by when its pods started.
+      if (shop.scenario?.byDelivery) await laterSecond();
+      await deliver(cluster, name, versionId);
+    },
     ...shop.scenario,
     running: () => runningBehindTheService(cluster, name, reports),
     breakDown: async (how) => {

@@ -1,10 +1,10 @@
-import { setTimeout } from 'node:timers/promises';
 import { PatchStrategy, type V1Deployment, type V1Pod, type V1Service } from '@kubernetes/client-node';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
 import type { Going } from '../../workers/rollouts/rollout.ts';
 import { startPrometheusDouble } from '../doubles/prometheus.ts';
 import { aCall } from '../setup/call.ts';
 import { stopTestCluster, testCluster } from '../setup/cluster.ts';
+import { laterSecond } from '../setup/later-second.ts';
 import { aVersion } from '../setup/versions.ts';
 import { aShop, deployment, openTwin, type Shop, template } from './cluster-scenarios.ts';
 import { anOperatedShop, aReloadedShop } from './delegated-scenarios.ts';
@@ -172,9 +172,8 @@ async function opened(shop: Shop) {
   const ref = { apiVersion: 'apps/v1', kind: 'Deployment', metadata: { name: 'shop', namespace } };
   return {
     ...scenario,
-    // Starts of pods are told in whole seconds: one in the very second of the write would count as after it.
     deliver: async (versionId: string) => {
-      await setTimeout(1_000 - (Date.now() % 1_000));
+      await laterSecond();
       await scenario.deliver(versionId);
     },
     /** What it answers or throws. */
