@@ -22,6 +22,9 @@ export interface Delivered {
   readonly versionId: string;
 }
 
+/** Each login costs both sides thousands of hashes: without a pause the machine would do little else. */
+const PAUSE_MS = 30;
+
 export async function startLiveClient(file: string): Promise<LiveClient> {
   const read = async () => JSON.parse(await readFile(file, 'utf8')) as Delivered;
   let held = await read();
@@ -62,7 +65,7 @@ export async function startLiveClient(file: string): Promise<LiveClient> {
         await connection.end().catch(() => undefined);
         inFlight.set(used, (inFlight.get(used) ?? 1) - 1);
       }
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   };
   const lanes = [lane(), lane()];

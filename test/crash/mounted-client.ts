@@ -47,6 +47,6 @@ while (!stopping) {
   } finally {
     await connection.end().catch(() => undefined);
   }
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await new Promise((resolve) => setTimeout(resolve, 50));
 }
 process.exit(0);

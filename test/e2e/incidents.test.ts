@@ -90,16 +90,21 @@ async function until<T>(what: string, look: () => Promise<T | undefined>): Promi
   throw new Error(`it did not happen: ${what}`);
 }
 
-/** A policy with one consumer, and its first rotation done. @returns what is delivered */
-async function living(grace: string): Promise<Delivered> {
+/**
+ * A policy with one consumer, and its first rotation done.
+ * @param grace from then on
+ * @returns what is delivered
+ */
+async function aPolicy(grace: string): Promise<Delivered> {
   const initial = join(app.folder, 'initial.json');
   const { username, password } = app.initial;
   const document = { username, password, host: '127.0.0.1', port: String(app.port), dbname: app.name };
   await writeFile(initial, JSON.stringify(document));
   await writeFile(target, JSON.stringify({ ...document, versionId: 'initial' }));
-  client = await startLiveClient(target);
+  const consumer = await startLiveClient(target);
+  client = consumer;
   const apiVersion = 'rotor.dev/v1alpha1';
-  const policy = {
+  const policy = (graceNow: string) => ({
     provider: 'shop',
     credential: { postgres: { mode: 'alternating-users', roles: app.roles, owner: app.owner } },
     initialFrom: { file: initial },
@@ -109,24 +114,27 @@ async function living(grace: string): Promise<Delivered> {
       {
         name: 'web',
         reload: {
-          via: { http: { url: `${client.url}/reload`, method: 'POST' } },
-          health: { http: { url: `${client.url}/health`, versionPointer: '/version' } },
+          via: { http: { url: `${consumer.url}/reload`, method: 'POST' } },
+          health: { http: { url: `${consumer.url}/health`, versionPointer: '/version' } },
           healthInterval: '50ms',
           stableFor: 1,
         },
       },
     ],
-    settle: { grace, timeout: '60s' },
-  };
-  const manifests = [
-    { apiVersion, kind: 'Provider', metadata: { name: 'shop' }, spec: { postgres: app.provider() } },
-    { apiVersion, kind: 'RotationPolicy', metadata: { name: 'shop-db' }, spec: policy },
-  ];
-  await api('/v1/apply', {
-    method: 'POST',
-    headers: { 'content-type': 'application/yaml' },
-    body: manifests.map((each) => stringify(each)).join('---\n'),
+    settle: { grace: graceNow, timeout: '60s' },
   });
+  const apply = (graceNow: string) => {
+    const manifests = [
+      { apiVersion, kind: 'Provider', metadata: { name: 'shop' }, spec: { postgres: app.provider() } },
+      { apiVersion, kind: 'RotationPolicy', metadata: { name: 'shop-db' }, spec: policy(graceNow) },
+    ];
+    return api('/v1/apply', {
+      method: 'POST',
+      headers: { 'content-type': 'application/yaml' },
+      body: manifests.map((each) => stringify(each)).join('---\n'),
+    });
+  };
+  await apply('0s');
   const { rotation } = await api<{ rotation: string }>('/v1/policies/default/shop-db/rotate', {
     method: 'POST',
   });
@@ -134,6 +142,7 @@ async function living(grace: string): Promise<Delivered> {
     const { state } = await api<{ state: string }>(`/v1/rotations/${rotation}`);
     return state === 'done' ? state : undefined;
   });
+  await apply(grace);
   return JSON.parse(await readFile(target, 'utf8'));
 }
 
@@ -178,7 +187,7 @@ async function logsIn({ username, password, dbname }: Delivered): Promise<boolea
 
 test('high risk: the leaked one is refused before anything else, consumers get a new one', async () => {
   // A grace time that nobody could wait for: what is dead needs none.
-  const leaked = await living('30s');
+  const leaked = await aPolicy('30s');
   const uri = `postgres://${leaked.username}:${encodeURIComponent(leaked.password)}@db/shop`;
   const id = await report(uri, { validity: 'active', publicly_leaked: true });
   await until('the containment', async () => ((await logsIn(leaked)) ? undefined : true));
@@ -226,7 +235,7 @@ test('high risk: the leaked one is refused before anything else, consumers get a
 });
 
 test('low risk: consumers move first, nobody is refused, then the leaked one dies', async () => {
-  const leaked = await living('500ms');
+  const leaked = await aPolicy('500ms');
   const refused = client?.refusals.length;
   const id = await report(leaked.password, { validity: 'unknown' });
   const incident = await until('the end', async () => {
