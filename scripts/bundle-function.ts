@@ -2,9 +2,15 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
-import { type ZipEntry, zip } from './zip.ts';
+import { type ZipOptions, zipSync } from 'fflate';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
+
+/**
+ * The same content always makes the same bytes: the time is the earliest that a zip knows. Lambda keeps the mode: regular
+ * files that everybody may read, made on Unix.
+ */
+const ZIP: ZipOptions = { level: 9, mtime: new Date(1980, 0, 1), os: 3, attrs: (0o100644 << 16) >>> 0 };
 
 /**
  * One function as a zip for Lambda's runtime nodejs24.x, handler `index.handler`: one ES module and the licences of what is
@@ -31,11 +37,8 @@ export async function bundleFunction(kind: string): Promise<Buffer> {
   });
   const [bundle] = outputFiles;
   if (!bundle) throw new Error(`esbuild made nothing of functions/${kind}`);
-  const entries: ZipEntry[] = [
-    { name: 'index.mjs', content: Buffer.from(bundle.contents) },
-    { name: 'LICENSES.txt', content: Buffer.from(licencesOf(Object.keys(metafile.inputs))) },
-  ];
-  return zip(entries);
+  const licences = Buffer.from(licencesOf(Object.keys(metafile.inputs)));
+  return Buffer.from(zipSync({ 'index.mjs': bundle.contents, 'LICENSES.txt': licences }, ZIP));
 }
 
 /** Of every package that a file came from, and of this project. */
