@@ -6,6 +6,9 @@ import type { HookRequest } from './source.ts';
 /** More signatures than that in one header are nobody's rotation of a secret. */
 const MAX_SHOWN = 10;
 const NONE = SecretValue.of('a source without secrets still takes as long as one with');
+const NOTHING = Buffer.alloc(0);
+/** Of SHA-256. */
+const DIGEST_BYTES = 32;
 
 /** @param why for the audit trail; the sender learns nothing but 401 */
 export function unauthenticated(why: string): RotorError {
@@ -18,7 +21,7 @@ export function malformed(why: string): RotorError {
 
 /**
  * Refuses unless one of `shown` is the HMAC-SHA-256 of `signed` under one of `secrets`. All are computed and compared,
- * whichever fits, so that the time tells nothing.
+ * whichever fits and whether there is anything to compare, so that the time tells nothing.
  */
 export function assertSigned(
   secrets: readonly SecretValue[],
@@ -26,10 +29,11 @@ export function assertSigned(
   signed: Buffer,
 ): void {
   const message = SecretValue.of(signed);
+  const signatures = shown.length > 0 ? shown.slice(0, MAX_SHOWN) : [NOTHING];
   let proven = false;
   for (const secret of secrets.length > 0 ? secrets : [NONE]) {
     const expected = message.fingerprint(secret);
-    for (const each of shown.slice(0, MAX_SHOWN)) proven = sameBytes(expected, each) || proven;
+    for (const each of signatures) proven = sameDigest(expected, each) || proven;
   }
   message.destroy();
   if (!proven || secrets.length === 0) throw unauthenticated('no signature fits');
@@ -39,11 +43,14 @@ export function assertSigned(
 export function assertBearer(request: HookRequest, secrets: readonly SecretValue[]): void {
   const shown = SecretValue.of(/^Bearer (\S{1,4096})$/i.exec(request.headers.authorization ?? '')?.[1] ?? '');
   let proven = false;
-  // Compared as fingerprints, so that not even the length can be told.
-  for (const secret of secrets)
-    proven = sameBytes(secret.fingerprint(NONE), shown.fingerprint(NONE)) || proven;
+  for (const secret of secrets.length > 0 ? secrets : [NONE]) proven = sameSecret(secret, shown) || proven;
   shown.destroy();
-  if (!proven) throw unauthenticated('no bearer token fits');
+  if (!proven || secrets.length === 0) throw unauthenticated('no bearer token fits');
+}
+
+/** Whether a stranger shows what is configured: compared as digests, so that not even the length can be told. */
+export function sameSecret(configured: SecretValue, shown: SecretValue): boolean {
+  return sameDigest(configured.fingerprint(NONE), shown.fingerprint(NONE));
 }
 
 /** Refuses what was signed longer ago than `windowMs`, or so far in the future. */
@@ -73,6 +80,10 @@ export function base64(text: string | undefined): Buffer {
     : Buffer.alloc(0);
 }
 
-function sameBytes(one: Buffer, other: Buffer): boolean {
-  return one.length === other.length && timingSafeEqual(one, other);
+/** The one comparison of what a stranger shows: as much work for whatever is shown, of whatever length. */
+function sameDigest(expected: Buffer, shown: Buffer): boolean {
+  const padded = Buffer.alloc(DIGEST_BYTES);
+  shown.copy(padded);
+  const same = timingSafeEqual(expected, padded);
+  return shown.length === DIGEST_BYTES && same;
 }

@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { asRotorError, RotorError } from '../../core/errors.ts';
 import { httpRequest } from '../../core/http.ts';
 import { Deadline } from '../../core/retry.ts';
+import { SecretValue } from '../../core/secret.ts';
 import { appendAudit } from '../../ledger/audit.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import type { ConfiguredSource } from './hooks-file.ts';
@@ -38,6 +40,12 @@ export interface Hooks {
 /** The door for reports: who sends, whether it is proven, what it says; committed before it is answered. */
 export function openHooks(orchestrator: Orchestrator, sources: ReadonlyMap<string, ConfiguredSource>): Hooks {
   const around = hookSurroundings(orchestrator.clock);
+  const standIn = standIns(sources);
+  const named = (name: string) => {
+    // Both are looked up for any name.
+    const [configured, other] = [sources.get(name), standIn(name)];
+    return { configured, tried: configured ?? other };
+  };
   const inquirer = openInquirer(orchestrator, sources);
   const recorded = new RateLimiterMemory({ points: RECORDED_PER_MINUTE, duration: 60 });
   const strangers = new RateLimiterMemory({ points: STRANGERS_PER_MINUTE, duration: 60 });
@@ -51,7 +59,7 @@ export function openHooks(orchestrator: Orchestrator, sources: ReadonlyMap<strin
   return {
     inquire: inquirer.all,
     limit: async (name, headers) => {
-      const { source, settings } = sources.get(name) ?? {};
+      const { configured, tried: { source, settings } = {} } = named(name);
       const most = source?.maxBytes?.(settings);
       if (most === undefined) return MAX_BYTES;
       // A stranger makes us hold no more than anybody else.
@@ -61,13 +69,13 @@ export function openHooks(orchestrator: Orchestrator, sources: ReadonlyMap<strin
           () => true,
           () => false,
         );
-      return proven ? most : MAX_BYTES;
+      return proven && configured ? most : MAX_BYTES;
     },
     receive: async (name, address, request) => {
       try {
         await take(strangers, address, 0);
-        const configured = sources.get(name);
-        await prove(configured, request, around());
+        const { configured, tried } = named(name);
+        await prove(tried, request, around());
         if (!configured) throw new RotorError('hook.unauthenticated', { what: 'there is no such source' });
         const limiter = perSource.get(name);
         if (limiter) await take(limiter, name, 1);
@@ -83,7 +91,18 @@ export function openHooks(orchestrator: Orchestrator, sources: ReadonlyMap<strin
   };
 }
 
-/** A source that isn't there takes as long as one whose token is wrong. */
+/**
+ * For each name that nobody has, always the same one of the sources that are there, by a hash that nobody else can compute: a
+ * request to it takes what a forged one to that source takes.
+ */
+function standIns(
+  sources: ReadonlyMap<string, ConfiguredSource>,
+): (name: string) => ConfiguredSource | undefined {
+  const all = [...sources.values()];
+  const key = SecretValue.of(randomBytes(32));
+  return (name) => all[SecretValue.of(name).fingerprint(key).readUInt32BE() % all.length];
+}
+
 async function prove(
   configured: ConfiguredSource | undefined,
   request: HookRequest,

@@ -23,6 +23,7 @@ import { memoryOf } from './memory.ts';
 import { compareRotation, median } from './rotation.ts';
 import { throughput } from './throughput.ts';
 import { tickWith } from './ticks.ts';
+import { timingOfForgeries } from './timing.ts';
 
 interface Row {
   readonly name: string;
@@ -32,7 +33,7 @@ interface Row {
 }
 
 const { values: options } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, only: { type: 'string', default: 'abcdefkl' } },
+  options: { json: { type: 'boolean', default: false }, only: { type: 'string', default: 'abcdefklt' } },
 });
 const measures = (part: string) => options.only.includes(part);
 const rows: Row[] = [];
@@ -125,6 +126,18 @@ try {
   if (measures('k')) {
     tell('(k) the consumers of a Secret among five thousand workloads ...');
     results.k = await compareConsumers();
+  }
+  if (measures('t')) {
+    tell('(t) whether times tell forged requests apart ...');
+    const compared = await timingOfForgeries(ledger, folder);
+    for (const { what, t, ratio, microseconds } of compared)
+      rows.push({
+        name: `(t) ${what}`,
+        value: `${ratio.toFixed(3)} (${microseconds.toFixed(0)} us), t ${t.toFixed(1)}`,
+        target: '|t| < 4.5',
+        met: Math.abs(t) < 4.5,
+      });
+    results.t = compared;
   }
 } finally {
   await ledger.close();

@@ -162,6 +162,19 @@ describe.each(hookSources.map((source) => ({ kind: source.kind, source })))('$ki
   });
 });
 
+test('a certificate of SNS is fetched from its one address, and by no other spelling of it', async () => {
+  const source = hookSources.find(({ kind }) => kind === 'sns') as HookSource;
+  const scenario = scenarios.find(({ kind }) => kind === 'sns') as HookScenario;
+  const request = await scenario.request(LEAKED, genuine);
+  const message = JSON.parse(request.body.toString());
+  for (const more of ['?again=1', '#again', '?x=.pem']) {
+    const body = Buffer.from(
+      JSON.stringify({ ...message, SigningCertURL: `${message.SigningCertURL}${more}` }),
+    );
+    await refused(source, scenario, { ...request, body }, 'hook.unauthenticated');
+  }
+});
+
 test("GitHub's own published example is believed", async () => {
   const partner = hookSources.find(({ kind }) => kind === 'githubPartner') as HookSource;
   const id = 'bcb53661c06b4728e59d897fb6165d5c9cda0fd9cdf9d09ead458168deb7518c';

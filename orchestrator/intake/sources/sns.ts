@@ -46,7 +46,6 @@ export const sns: HookSource<z.output<typeof settings>> = {
 
   async verify(request, { topics, window }, around) {
     const message = readOrRefuse(request.body);
-    if (!topics.includes(message.TopicArn)) throw unauthenticated('the topic is not listed');
     if (!isAmazons(message.SigningCertURL, '.pem')) throw unauthenticated('the certificate is not of Amazon');
     const certificate = await around.fetchText(message.SigningCertURL);
     const algorithm = message.SignatureVersion === '2' ? 'sha256' : 'sha1';
@@ -60,6 +59,8 @@ export const sns: HookSource<z.output<typeof settings>> = {
       // No certificate, or a key that is not RSA.
     }
     if (!proven) throw unauthenticated('no signature fits');
+    // Not before the signature: a stranger would learn by the time it takes which topics are listed.
+    if (!topics.includes(message.TopicArn)) throw unauthenticated('the topic is not listed');
     assertRecent(isoTime(message.Timestamp), around.now, window);
   },
 
@@ -104,5 +105,7 @@ function isAmazons(address: string, ending: string): boolean {
   if (url?.protocol !== 'https:' || url.port !== '' || url.username !== '' || url.password !== '')
     return false;
   if (!/^sns\.[a-z0-9-]{3,32}\.amazonaws\.com(\.cn)?$/.test(url.hostname)) return false;
+  // A certificate has no query: each would be another address to fetch it from.
+  if (ending !== '/' && (url.search !== '' || url.hash !== '')) return false;
   return url.pathname.endsWith(ending);
 }
