@@ -11,6 +11,8 @@ export interface DeadTarget<Spec = unknown> {
   readonly versionId: string;
   readonly identity: string;
   readonly revokedAt: Date | null;
+  /** Null: it never was in use. */
+  readonly currentAt: Date | null;
   readonly fence: bigint;
   /** Of the policy's latest rotation; null when its rows are gone. */
   readonly spec: Spec | null;
@@ -41,7 +43,7 @@ export async function claimDead<Spec>(
        JOIN rotor.credential_versions v ON v.id = f.version_id
       WHERE t.incident_id = free.incident_id AND t.policy_uid = free.policy_uid
      RETURNING t.incident_id AS "incidentId", t.policy_uid AS "policyUid", t.policy, t.version_id AS "versionId",
-               v.identity, v.revoked_at AS "revokedAt", t.fence, t.attempt_tries AS tries,
+               v.identity, v.revoked_at AS "revokedAt", v.current_at AS "currentAt", t.fence, t.attempt_tries AS tries,
                (SELECT r.spec FROM rotor.rotations r WHERE r.policy_uid = t.policy_uid
                  ORDER BY r.created_at DESC LIMIT 1) AS spec`,
     [leaseMs, limit, policyUids ?? null],

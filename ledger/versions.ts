@@ -1,6 +1,7 @@
 import type { Ledger } from './database.ts';
 
-/** A credential version's life. `discarded`: it never became current. `revoked`: refused in a real attempt since. */
+/** A credential version's life. `discarded`: it never became current, or somebody replaced it in
+ * its store before any rotation used it. `revoked`: refused in a real attempt since. */
 export type VersionState = 'pending' | 'current' | 'previous' | 'revoked' | 'discarded';
 
 /** Whether nobody is to log in with such a version any more. */
@@ -22,6 +23,8 @@ export interface CredentialVersion {
   readonly state: VersionState;
   readonly identity: string;
   readonly compromised: boolean;
+  /** It was found in its store: no rotation made it. */
+  readonly found: boolean;
   /** When the provider began to refuse it because it has leaked. */
   readonly containedAt: Date | undefined;
   /** From then on nobody waits for those who still use it. */
@@ -37,6 +40,7 @@ interface VersionRow {
   state: VersionState;
   identity: string;
   compromised: boolean;
+  found: boolean;
   contained_at: Date | null;
   revoke_by: Date | null;
   created_at: Date;
@@ -45,7 +49,7 @@ interface VersionRow {
 }
 
 const COLUMNS =
-  'id, policy_uid, state, identity, compromised, contained_at, revoke_by, created_at, current_at, revoked_at';
+  'id, policy_uid, state, identity, compromised, found_at IS NOT NULL AS found, contained_at, revoke_by, created_at, current_at, revoked_at';
 
 /** Newest first. */
 export async function listVersions(
@@ -105,6 +109,7 @@ function fromRow(row: VersionRow): CredentialVersion {
     state: row.state,
     identity: row.identity,
     compromised: row.compromised,
+    found: row.found,
     containedAt: row.contained_at ?? undefined,
     revokeBy: row.revoke_by ?? undefined,
     createdAt: row.created_at,

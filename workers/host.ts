@@ -3,6 +3,7 @@ import type { SecretValue } from '../core/secret.ts';
 import { wakeableRotations } from '../ledger/rotations.ts';
 import { patrol } from './drift/patrol.ts';
 import { containLeaked } from './incidents/contain.ts';
+import { findCurrent } from './incidents/find-current.ts';
 import { gatherEvidence } from './incidents/gather.ts';
 import { tryDead } from './incidents/try-dead.ts';
 import { consumeQueue, INCIDENT_QUEUE, openQueue } from './queue/queue.ts';
@@ -32,6 +33,7 @@ const SWEEP_BATCH = 200;
 const PATROL_MS = 5_000;
 const INCIDENTS_AT_ONCE = 20;
 const GATHER_MS = 500;
+const FIND_MS = 1_000;
 
 /**
  * A worker: takes rotations from the queue, and sweeps the ledger for those whose job is gone (a flushed queue, a
@@ -94,6 +96,17 @@ export async function startWorkerHost(options: HostOptions): Promise<WorkerHost>
       ),
   );
 
+  const finder = repeat(
+    FIND_MS,
+    stop.signal,
+    () => findCurrent(saga, stop.signal),
+    (thrown) =>
+      saga.log.warn(
+        { err: asRotorError(thrown, 'looking for current versions') },
+        'versions are not looked for yet; it is repeated',
+      ),
+  );
+
   const sweep = async () => {
     const found = await wakeableRotations(saga.ledger, SWEEP_BATCH);
     const second = Math.floor(saga.clock.now().getTime() / 1_000);
@@ -126,6 +139,7 @@ export async function startWorkerHost(options: HostOptions): Promise<WorkerHost>
         container,
         prover,
         gatherer,
+        finder,
         patrolling,
       ]);
       await queue.close();

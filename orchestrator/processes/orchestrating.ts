@@ -24,6 +24,7 @@ import { sealAndAnchor } from '../operations/audit.ts';
 import { dueOf } from '../operations/due.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { createRotationOf } from '../operations/rotate.ts';
+import { watchCurrentOf } from '../operations/watch-current.ts';
 import { startScheduler } from '../scheduler/scheduler.ts';
 import type { Foundation } from './foundation.ts';
 
@@ -80,6 +81,8 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     start: (transaction, policy) =>
       createRotationOf(orchestrator, transaction, policy as Policy<PolicySpec>, 'schedule', 'scheduler'),
     wake: orchestrator.wake,
+    planned: (transaction, policies) =>
+      watchCurrentOf(orchestrator, transaction, policies as readonly Policy<PolicySpec>[]),
   });
   const reconciler =
     config.watchNamespaces &&

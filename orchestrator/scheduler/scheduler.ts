@@ -23,6 +23,8 @@ export interface SchedulerOptions {
   /** Creates a rotation in the transaction `ledger`. @returns its id, undefined when one is open already */
   readonly start: (ledger: Ledger, policy: Policy) => Promise<string | undefined>;
   readonly wake: (rotationId: string) => Promise<void>;
+  /** Told of policies that are new, changed or just rotated, in the transaction `ledger`. */
+  readonly planned?: (ledger: Ledger, policies: readonly Policy[]) => Promise<void>;
 }
 
 const BATCH = 100;
@@ -52,6 +54,7 @@ async function replan(options: SchedulerOptions): Promise<number> {
       transaction,
       policies.map(({ uid }) => uid),
     );
+    await options.planned?.(transaction, policies);
     return policies.length;
   });
 }

@@ -3,6 +3,7 @@
  * one provider that hangs holds nobody else back.
  */
 import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -26,11 +27,13 @@ import { deliveries } from '../../workers/deliveries/registry.ts';
 import { containLeaked } from '../../workers/incidents/contain.ts';
 import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
+import { initialCredential } from '../../workers/saga/initial.ts';
 import type { RotationSpec } from '../../workers/saga/spec.ts';
 import { aCall } from '../setup/call.ts';
 import { freshLedger, type TestLedger } from '../setup/ledger.ts';
 import { type Application, anApplication } from '../setup/postgres-roles.ts';
 
+const FINGERPRINT_KEY = SecretValue.of('fingerprint-key');
 const keyring = Keyring.generate();
 const registries = {
   rotators,
@@ -61,6 +64,7 @@ const deps = (reach: (point: string) => Promise<void> = async () => undefined) =
   random: cryptoRandom,
   log: silentLog,
   worker: 'test',
+  fingerprintKey: FINGERPRINT_KEY,
   faults: { reach },
 });
 
@@ -76,10 +80,12 @@ interface About {
   readonly provider?: object;
   /** Login role of the application, whose password is that of the first. */
   readonly role?: string;
+  /** No rotation has put it into the store yet: consumers have it from a file. */
+  readonly initial?: boolean;
 }
 
 /** An open incident about a credential that works. */
-async function leak({ incident = randomUUID(), provider = {}, role }: About = {}): Promise<Leak> {
+async function leak({ incident = randomUUID(), provider = {}, role, initial }: About = {}): Promise<Leak> {
   const { ledger } = test_;
   const username = role ?? app.initial.username;
   const spec: RotationSpec = {
@@ -94,26 +100,42 @@ async function leak({ incident = randomUUID(), provider = {}, role }: About = {}
     settle: { graceMs: 0, evidence: 'sessions', timeoutMs: 1_000, onTimeout: 'roll-back' },
   };
   const { password } = app.initial;
-  const versionId = randomUUID();
+  const policyUid = randomUUID();
   const fields = { username, host: '127.0.0.1', port: String(app.port), dbname: app.name };
-  const credential = {
-    versionId,
+  const made = {
+    versionId: randomUUID(),
     identity: username,
     fields,
     secrets: { password: SecretValue.of(password) },
   };
+  const document = encodeCredential(made);
+  const initialFrom = { file: join(app.folder, 'initial.json') };
+  await writeFile(initialFrom.file, document.reveal());
+  const format = { identity: 'username', secrets: ['password'] } as const;
+  const read = await initialCredential({ initialFrom }, policyUid, format, ({ secrets }) =>
+    (secrets.password ?? SecretValue.of('')).fingerprint(FINGERPRINT_KEY).toString('hex'),
+  );
+  const credential = initial && read ? read.credential : made;
+  const { versionId } = credential;
   const store = registries.stores[0]?.open({ path: join(app.folder, 'store') });
-  await store?.stage(aCall(), spec.store.path, versionId, encodeCredential(credential));
-  await store?.promote(aCall(), spec.store.path, versionId, undefined);
+  if (!initial) {
+    await store?.stage(aCall(), spec.store.path, versionId, document);
+    await store?.promote(aCall(), spec.store.path, versionId, undefined);
+  }
   const name = `p-${randomUUID()}`;
-  const { uid } = await applyPolicy(ledger, { uid: randomUUID(), namespace: 'shop', name, spec: {} });
+  const { uid } = await applyPolicy(ledger, { uid: policyUid, namespace: 'shop', name, spec: {} });
   await ledger.query(
     `INSERT INTO rotor.credential_versions (id, policy_uid, state, identity) VALUES ($1, $2, 'current', $3)`,
     [versionId, uid, username],
   );
   const id = randomUUID();
   const by = { trigger: 'incident', requestedBy: 'test', deadlineMs: 60_000 } as const;
-  await createRotation(ledger, { id, policyUid: uid, spec, ...by });
+  await createRotation(ledger, {
+    id,
+    policyUid: uid,
+    spec: initial ? { ...spec, initialFrom } : spec,
+    ...by,
+  });
   if ((await ledger.query('SELECT FROM rotor.incidents WHERE id = $1', [incident])).length === 0)
     await openIncident(ledger, { id: incident, severity: 'critical', openedBy: 'test' });
   const about = { policyUid: uid, policy: `shop/${name}`, versionId, matchedBy: ['fingerprint'] as const };
@@ -159,6 +181,14 @@ test.each(['contain:claimed', 'contain:performed', 'contain:recorded'])(
     await session.close();
   },
 );
+
+test('one that no rotation has put into the store yet is contained by the file that has it', async () => {
+  const { incident, credential, session } = await leak({ initial: true });
+  await containLeaked(deps(), incident);
+  expect(await session.attempt(aCall(), credential)).toBe('refused');
+  expect((await getIncident(test_.ledger, incident)).targets[0]?.containedAt).toBeInstanceOf(Date);
+  await session.close();
+});
 
 test.each(['contain:performed', 'contain:recorded'])(
   'who used it is on record though the worker dies at %s, when their sessions are gone',

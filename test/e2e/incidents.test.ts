@@ -96,6 +96,20 @@ async function until<T>(what: string, look: () => Promise<T | undefined>): Promi
  * @returns what is delivered
  */
 async function aPolicy(grace: string): Promise<Delivered> {
+  const apply = await applied('0s');
+  const { rotation } = await api<{ rotation: string }>('/v1/policies/default/shop-db/rotate', {
+    method: 'POST',
+  });
+  await until('the first rotation', async () => {
+    const { state } = await api<{ state: string }>(`/v1/rotations/${rotation}`);
+    return state === 'done' ? state : undefined;
+  });
+  await apply(grace);
+  return JSON.parse(await readFile(target, 'utf8'));
+}
+
+/** The policy alone: its consumer uses what it had before. @returns applies it again with another grace time */
+async function applied(grace: string): Promise<(grace: string) => Promise<unknown>> {
   const initial = join(app.folder, 'initial.json');
   const { username, password } = app.initial;
   const document = { username, password, host: '127.0.0.1', port: String(app.port), dbname: app.name };
@@ -134,16 +148,8 @@ async function aPolicy(grace: string): Promise<Delivered> {
       body: manifests.map((each) => stringify(each)).join('---\n'),
     });
   };
-  await apply('0s');
-  const { rotation } = await api<{ rotation: string }>('/v1/policies/default/shop-db/rotate', {
-    method: 'POST',
-  });
-  await until('the first rotation', async () => {
-    const { state } = await api<{ state: string }>(`/v1/rotations/${rotation}`);
-    return state === 'done' ? state : undefined;
-  });
   await apply(grace);
-  return JSON.parse(await readFile(target, 'utf8'));
+  return apply;
 }
 
 async function report(leaked: string, alert: object): Promise<string> {
@@ -258,4 +264,31 @@ test('low risk: consumers move first, nobody is refused, then the leaked one die
   expect(proven.targets[0]?.rotationId).toBeUndefined();
   const { seen } = await api<EvidenceBundle>(`/v1/incidents/${again}/evidence`);
   expect(seen.find(({ kind }) => kind === 'attempt')?.facts).toMatchObject({ outcome: 'refused' });
+});
+
+test('a credential that was never rotated is known by its value, contained and replaced', async () => {
+  await applied('30s');
+  const leaked = JSON.parse(await readFile(target, 'utf8')) as Delivered;
+  await until('the fingerprint', async () => {
+    const trail = await fetch(`${url}/v1/audit/export`, { headers: { authorization: `Bearer ${token}` } });
+    return (await trail.text()).includes('credential.found') ? true : undefined;
+  });
+  expect(await logsIn(leaked)).toBe(true);
+  const id = await report(leaked.password, { validity: 'active', publicly_leaked: true });
+  await until('the containment', async () => ((await logsIn(leaked)) ? undefined : true));
+  const incident = await until('the end', async () => {
+    const view = await api<IncidentView>(`/v1/incidents/${id}`);
+    return view.endedAt ? view : undefined;
+  });
+  expect(incident.targets).toMatchObject([
+    {
+      mode: 'revoke-first',
+      matchedBy: ['fingerprint'],
+      result: 'proven',
+      proof: { oldRefused: true, newAccepted: true },
+    },
+  ]);
+  const fresh: Delivered = JSON.parse(await readFile(target, 'utf8'));
+  expect(fresh.password).not.toBe(leaked.password);
+  expect(await logsIn(fresh)).toBe(true);
 });

@@ -70,7 +70,7 @@ async function currentOf(
   if (!found)
     throw new RotorError('store.not-found', { what: `the store has no current version at ${path}` });
   const known = (await listVersions(ledger, policyUid)).find(({ id }) => id === found.versionId);
-  if (known?.state !== 'current' || known.compromised)
+  if (known?.state !== 'current' || known.compromised || known.found)
     throw new RotorError('store.conflict', {
       what: `version ${found.versionId} at ${path} is not the one that ${policy} was last rotated to`,
     });

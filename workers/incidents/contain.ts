@@ -1,5 +1,5 @@
 import type { Call } from '../../core/call.ts';
-import { decodeCredential } from '../../core/credential.ts';
+import { type Credential, decodeCredential, primarySecret } from '../../core/credential.ts';
 import { asRotorError, RotorError } from '../../core/errors.ts';
 import { Deadline } from '../../core/retry.ts';
 import { timeToContain } from '../../core/telemetry.ts';
@@ -14,6 +14,7 @@ import { observe } from '../../ledger/observations.ts';
 import { letGo } from '../../ledger/rotations.ts';
 import type { SeenUse } from '../../rotators/rotator.ts';
 import type { Saga } from '../saga/engine.ts';
+import { initialCredential } from '../saga/initial.ts';
 import { openParts, shareConnections } from '../saga/parts.ts';
 import type { RotationSpec } from '../saga/spec.ts';
 import { workThrough } from './lanes.ts';
@@ -25,7 +26,10 @@ const LIMIT_MS = 8_000;
 const LEASE_MS = 10_000;
 const FRESH_MS = 1_500;
 
-type Deps = Pick<Saga, 'ledger' | 'registries' | 'clock' | 'random' | 'log' | 'worker' | 'faults'>;
+type Deps = Pick<
+  Saga,
+  'ledger' | 'registries' | 'clock' | 'random' | 'log' | 'worker' | 'faults' | 'fingerprintKey'
+>;
 
 /**
  * Makes providers refuse what has leaked: those credentials of an incident that are due. Repeated without harm; what fails is
@@ -102,7 +106,7 @@ async function contain(deps: Deps, containment: Containment<RotationSpec>): Prom
 
 /** @returns whether the provider refuses it now, in a real attempt; false when it has no way to disable one */
 async function atProvider(
-  { ledger, registries, clock, random, log }: Deps,
+  { ledger, registries, clock, random, log, fingerprintKey }: Deps,
   { spec, versionId, fence, incidentId, policyUid }: Containment<RotationSpec>,
 ): Promise<boolean> {
   // Kept while the sessions are being ended, since nobody sees them later; what is evidence only holds nothing up.
@@ -119,12 +123,21 @@ async function atProvider(
   const call: Call = { deadline, fence, clock, random, log };
   const parts = openParts(spec, registries);
   try {
+    const { format } = parts.rotator;
+    const print = (credential: Credential) =>
+      primarySecret(credential, format).fingerprint(fingerprintKey).toString('hex');
     const found = await parts.store.read(call, spec.store.path, { versionId });
-    if (!found)
+    // What no rotation has put into the store yet is where consumers have it from.
+    const initial = found ? undefined : await initialCredential(spec, policyUid, format, print);
+    const leaked = found
+      ? decodeCredential(versionId, found.document, format)
+      : initial?.credential.versionId === versionId
+        ? initial.credential
+        : undefined;
+    if (!leaked)
       throw new RotorError('store.not-found', {
         what: `version ${versionId} is no longer in the store at ${spec.store.path}`,
       });
-    const leaked = decodeCredential(versionId, found.document, parts.rotator.format);
     if (!parts.rotator.contain) return false;
     await parts.rotator.contain(call, leaked, seen).catch((thrown) => {
       // A later worker has replaced it already: what counts is whether it is refused.

@@ -69,10 +69,12 @@ async function atProvider(
   actor: string,
   value: SecretValue | undefined,
 ): Promise<Outcome | undefined> {
-  const { spec, fence, versionId, revokedAt } = dead;
+  const { spec, fence, versionId, revokedAt, currentAt } = dead;
   const proof = revokedAt
     ? `it was refused in a real attempt at ${revokedAt.toISOString()}`
-    : 'it never was in use';
+    : currentAt
+      ? 'somebody replaced it in its store'
+      : 'it never was in use';
   if (!spec) return { outcome: 'not-tried', what: `the policy has no rotation to try it by; ${proof}` };
   const call: Call = { deadline: Deadline.after(LIMIT_MS, clock), fence, clock, random, log };
   const parts = openParts(spec, registries);

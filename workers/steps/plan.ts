@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { type Credential, decodeCredential } from '../../core/credential.ts';
-import { foreignCode, RotorError } from '../../core/errors.ts';
-import { SecretValue } from '../../core/secret.ts';
+import { RotorError } from '../../core/errors.ts';
 import type { Survey } from '../rollouts/rollout.ts';
 import type { Done, Step, StepContext } from '../saga/context.ts';
+import { type Initial, initialCredential } from '../saga/initial.ts';
 
 /** Reads provider, store and consumers, and refuses early: nothing is changed when a precondition fails. */
 export const plan: Step = {
@@ -11,9 +10,9 @@ export const plan: Step = {
     const { parts, spec } = context;
     const store = await parts.store.check?.(context.call(), spec.store.path);
     const existing = await currentOf(context);
-    const adopted = existing.credential ? undefined : await initialCredential(context);
+    const adopted = existing.credential ? undefined : await initialOf(context);
     const current = existing.credential ?? adopted?.credential;
-    const { leaked } = existing;
+    const leaked = existing.leaked || adopted?.leaked === true;
     const report = await parts.rotator.plan(context.call(), current, leaked);
     if (current && !leaked) await assertUsageVisible(context, current);
     for (const delivery of parts.deliveries) await delivery.plan(context.call(), current);
@@ -82,34 +81,32 @@ async function currentOf(
   const found = await context.parts.store.read(context.call(), path, 'current');
   if (!found) return { credential: undefined, storeCurrent: undefined, leaked: false };
   const known = (await context.versions()).find((version) => version.id === found.versionId);
-  if (known?.state === 'discarded')
+  // One that was current is there because somebody has put it back.
+  if (known?.state === 'discarded' && known.currentAt === undefined)
     return { credential: undefined, storeCurrent: found.versionId, leaked: false };
   const credential = decodeCredential(found.versionId, found.document, context.parts.rotator.format);
   return { credential, storeCurrent: found.versionId, leaked: known?.compromised === true };
 }
 
-interface Adopted {
-  readonly credential: Credential;
-  readonly document: SecretValue;
-}
-
 /** The credential that `initialFrom` points to, for a policy whose store is still empty. */
-async function initialCredential(context: StepContext): Promise<Adopted | undefined> {
-  const file = context.spec.initialFrom?.file;
-  if (file === undefined) return undefined;
-  const bytes = await readFile(file).catch((error) => {
-    throw new RotorError('reference.unresolved', {
-      what: `initialFrom: ${file} can't be read (${foreignCode(error)})`,
-    });
-  });
-  const document = SecretValue.of(bytes);
-  bytes.fill(0);
-  return { credential: decodeCredential(context.newId(), document, context.parts.rotator.format), document };
+async function initialOf(
+  context: StepContext,
+): Promise<(Initial & { readonly leaked: boolean }) | undefined> {
+  const { spec, rotation, parts } = context;
+  const initial = await initialCredential(
+    spec,
+    rotation.policyUid,
+    parts.rotator.format,
+    context.fingerprint,
+  );
+  if (!initial) return undefined;
+  const known = (await context.versions()).find(({ id }) => id === initial.credential.versionId);
+  return { ...initial, leaked: known?.compromised === true };
 }
 
 async function adopt(
   context: StepContext,
-  { credential, document }: Adopted,
+  { credential, document }: Initial,
   storeCurrent: string | undefined,
 ): Promise<void> {
   const { store } = context.parts;
