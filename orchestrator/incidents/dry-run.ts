@@ -11,6 +11,8 @@ import {
   approve,
   contain,
   custom,
+  customFunction,
+  customHttp,
   evidence,
   notify,
   type RunbookStep,
@@ -132,6 +134,13 @@ function without(kind: string, answer: Decision['answer']): string | undefined {
   return undefined;
 }
 
+function customInWords(written: unknown): string {
+  const { kind, spec } = custom.parse(written);
+  if (kind === 'http') return `${new URL(customHttp.parse(spec).url).host} is called`;
+  const { name, host } = customFunction.parse(spec);
+  return `function ${name} is called ${host ? `at ${new URL(host.url).host}` : 'at AWS Lambda'}`;
+}
+
 function inWords(kind: string, spec: unknown): string {
   switch (kind) {
     case 'contain': {
@@ -163,7 +172,7 @@ function inWords(kind: string, spec: unknown): string {
         ? 'what shares something with it is rotated too, consumers first'
         : 'what shares something with it is named';
     case 'custom':
-      return `${new URL(custom.parse(spec).http.url).host} is called`;
+      return customInWords(spec);
     case 'evidence':
       return `the evidence is written to ${evidence.parse(spec).directory}`;
     case 'resolve':

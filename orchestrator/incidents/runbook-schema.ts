@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { duration } from '../../core/duration-schema.ts';
+import { awsFields } from '../../stores/aws/spec.ts';
 import { type Exposure, SEVERITIES, type Validity } from '../intake/report.ts';
 import { keyed } from '../manifests/keyed.ts';
 
@@ -64,15 +65,54 @@ export const related = z.strictObject({
     .describe('What shares its store path, account or consumers'),
 });
 
-export const custom = z.strictObject({
-  http: z
-    .strictObject({
-      url: httpUrl,
-      secretFrom: fromFile,
-      timeout: duration({ min: 100, max: 60_000 }).default(10_000),
-    })
-    .describe('A POST, signed as Standard Webhooks have it'),
-});
+export const customHttp = z
+  .strictObject({
+    url: httpUrl,
+    secretFrom: fromFile,
+    timeout: duration({ min: 100, max: 60_000 }).default(10_000),
+  })
+  .describe('A POST, signed as Standard Webhooks have it');
+
+const LAMBDA_NAME = /^[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]{1,128})?$/;
+const LAMBDA_ARN =
+  /^arn:aws[a-z-]*:lambda:([a-z]{2}(?:-[a-z]+)+-\d+):\d{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]{1,128})?$/;
+const { profile, roleArn, externalId, endpoint, region } = awsFields;
+
+export const customFunction = z
+  .strictObject({
+    name: z
+      .string()
+      .refine(
+        (name) => LAMBDA_NAME.test(name) || LAMBDA_ARN.test(name),
+        'needs a name or the ARN of a function',
+      )
+      .describe('Name or ARN, with `:version` or `:alias` where one is meant'),
+    timeout: duration({ min: 100, max: 900_000 }).default(30_000),
+    host: z
+      .strictObject({ url: httpUrl, tokenFrom: fromFile.optional() })
+      .optional()
+      .describe('Where `rotor functions serve` listens; AWS Lambda when absent'),
+    aws: z
+      .strictObject({ region, endpoint, profile, roleArn, externalId })
+      .optional()
+      .describe(
+        "Where AWS Lambda is and as whom it is called; the SDK's own environment decides what is absent",
+      ),
+  })
+  .refine(({ host, aws }) => host === undefined || aws === undefined, 'needs `host` or `aws`, not both')
+  .refine(({ host, name }) => host === undefined || LAMBDA_NAME.test(name), {
+    path: ['name'],
+    message: 'needs the name that the function has at its host',
+  })
+  .transform((spec) => ({ ...spec, region: spec.aws?.region ?? LAMBDA_ARN.exec(spec.name)?.[1] }))
+  .describe("A function, by Lambda's Invoke API");
+
+const CUSTOM = [
+  { kind: 'http', schema: customHttp },
+  { kind: 'function', schema: customFunction },
+] as const;
+
+export const custom = keyed(CUSTOM, {});
 
 export const evidence = z.strictObject({
   directory: z
@@ -174,7 +214,8 @@ export interface RunbookStep {
 
 export type Notification = z.output<typeof notify>;
 export type MailTarget = NonNullable<Notification['smtp']>;
-export type Custom = z.output<typeof custom>;
+export type CustomHttp = z.output<typeof customHttp>;
+export type CustomFunction = z.output<typeof customFunction>;
 export type Resolve = z.output<typeof resolve>;
 export type Approve = z.output<typeof approve>;
 export type Rollout = z.output<typeof rollout>;
