@@ -1,5 +1,5 @@
 import type { Ledger } from './database.ts';
-import type { Mode } from './incidents.ts';
+import type { Mode } from './incident-targets.ts';
 
 /** A leaked version that the provider must refuse before anything else. */
 export interface Containment<Spec = unknown> {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { freshLedger, type TestLedger } from '../test/setup/ledger.ts';
-import { addTargets, getIncident, openIncident } from './incidents.ts';
+import { addTargets } from './incident-targets.ts';
+import { getIncident, openIncident } from './incidents.ts';
 import { applyPolicy } from './policies.ts';
 
 let test_: TestLedger;

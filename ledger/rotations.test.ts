@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freshLedger, queuedRotation, type TestLedger } from '../test/setup/ledger.ts';
+import { hurryRotation } from './incident-rotations.ts';
 import { pruneJournal, readJournal, recordTransition } from './journal.ts';
 import {
   claimRotation,
   createRotation,
   getRotation,
-  hurryRotation,
   renewLease,
   requestCancel,
   resumeRotation,

@@ -1,5 +1,5 @@
 import type { Ledger } from './database.ts';
-import type { Answer, Mode } from './incidents.ts';
+import type { Answer, Mode } from './incident-targets.ts';
 import type { RotationState } from './rotations.ts';
 import type { VersionState } from './versions.ts';
 

@@ -1,7 +1,8 @@
 import type { Ledger } from '../../ledger/database.ts';
-import { keepTargetSpec, setTargetRotation, setTargetRotations } from '../../ledger/incidents.ts';
+import { hastenRotation, hurryRotation } from '../../ledger/incident-rotations.ts';
+import { keepTargetSpec, setTargetRotation, setTargetRotations } from '../../ledger/incident-targets.ts';
 import { getPolicies, getPolicy } from '../../ledger/policies.ts';
-import { hastenRotation, hurryRotation, openRotationOf } from '../../ledger/rotations.ts';
+import { openRotationOf } from '../../ledger/rotations.ts';
 import { stepsOfOpenTarget, withSteps } from '../../ledger/runbook-steps.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';

@@ -1,7 +1,7 @@
 /** Approvals over HTTP, as people give them: each by a token of their own. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { claimContainments } from '../../ledger/containment.ts';
-import { endTarget } from '../../ledger/incidents.ts';
+import { endTarget } from '../../ledger/incident-targets.ts';
 import { applyPolicy } from '../../ledger/policies.ts';
 import { listRotations } from '../../ledger/rotations.ts';
 import { createToken, type Role } from '../../ledger/tokens.ts';

@@ -1,10 +1,5 @@
-import {
-  getIncident,
-  type Incident,
-  type IncidentReport,
-  type IncidentTarget,
-  incidentReports,
-} from '../../ledger/incidents.ts';
+import type { IncidentTarget } from '../../ledger/incident-targets.ts';
+import { getIncident, type Incident, type IncidentReport, incidentReports } from '../../ledger/incidents.ts';
 import { inquiriesOf } from '../../ledger/inquiries.ts';
 import { readJournal } from '../../ledger/journal.ts';
 import { relatedPolicies } from '../../ledger/matching.ts';

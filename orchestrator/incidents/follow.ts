@@ -1,6 +1,6 @@
 import { timeToRevoke } from '../../core/telemetry.ts';
 import { appendAudit } from '../../ledger/audit.ts';
-import { endTarget, type OpenTarget, openTargets } from '../../ledger/incidents.ts';
+import { endTarget, type OpenTarget, openTargets } from '../../ledger/incident-targets.ts';
 import { isDead } from '../../ledger/versions.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { answerTarget } from './answer.ts';

@@ -8,7 +8,7 @@ import { systemClock } from '../../core/clock.ts';
 import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { SecretValue } from '../../core/secret.ts';
-import { endTarget } from '../../ledger/incidents.ts';
+import { endTarget } from '../../ledger/incident-targets.ts';
 import { messagesOf } from '../../ledger/messages.ts';
 import { applyPolicy } from '../../ledger/policies.ts';
 import { applyResource } from '../../ledger/resources.ts';

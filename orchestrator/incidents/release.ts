@@ -1,6 +1,6 @@
 import { appendAudit } from '../../ledger/audit.ts';
 import type { Ledger } from '../../ledger/database.ts';
-import { releaseTarget } from '../../ledger/incidents.ts';
+import { releaseTarget } from '../../ledger/incident-targets.ts';
 import { endStep, type RunbookStepRow, type RunbookTarget } from '../../ledger/runbook-steps.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { answerTarget } from './answer.ts';

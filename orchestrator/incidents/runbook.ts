@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Answer, Mode } from '../../ledger/incidents.ts';
+import type { Answer, Mode } from '../../ledger/incident-targets.ts';
 import type { Exposure, Report, Severity, Validity } from '../intake/report.ts';
 import { approve, contain, type Notification, notify, type RunbookStep, related } from './runbook-schema.ts';
 

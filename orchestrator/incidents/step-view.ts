@@ -1,4 +1,4 @@
-import type { IncidentTarget } from '../../ledger/incidents.ts';
+import type { IncidentTarget } from '../../ledger/incident-targets.ts';
 import type { MessageView } from '../../ledger/messages.ts';
 import { MAX_TRIES } from '../../ledger/messages.ts';
 import type { RunbookStepRow, StepState } from '../../ledger/runbook-steps.ts';

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { SecretValue } from '../../core/secret.ts';
-import { endTarget } from '../../ledger/incidents.ts';
+import { endTarget } from '../../ledger/incident-targets.ts';
 import { getRotation, listRotations } from '../../ledger/rotations.ts';
 import { type RunbookStage, runbookStage } from '../../test/setup/runbooks.ts';
 import { standardWebhooks } from '../intake/sources/standard-webhooks.ts';

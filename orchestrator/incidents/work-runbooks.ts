@@ -2,7 +2,7 @@ import { asRotorError } from '../../core/errors.ts';
 import { backoffMs } from '../../core/retry.ts';
 import { appendAudit } from '../../ledger/audit.ts';
 import type { Ledger } from '../../ledger/database.ts';
-import { endTarget } from '../../ledger/incidents.ts';
+import { endTarget } from '../../ledger/incident-targets.ts';
 import { readJournal } from '../../ledger/journal.ts';
 import {
   beginStep,

@@ -1,4 +1,4 @@
-import type { Answer, Mode } from '../../ledger/incidents.ts';
+import type { Answer, Mode } from '../../ledger/incident-targets.ts';
 import type { Match, MatchedBy } from '../../ledger/matching.ts';
 import { isDead } from '../../ledger/versions.ts';
 import { BUILT_IN, type FittingStep, type Orders, ordersOf } from '../incidents/runbook.ts';

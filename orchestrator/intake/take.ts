@@ -1,9 +1,9 @@
 import { asRotorError, RotorError } from '../../core/errors.ts';
 import { appendAudit } from '../../ledger/audit.ts';
 import { claimDead, type DeadTarget } from '../../ledger/dead-versions.ts';
+import { addTargets } from '../../ledger/incident-targets.ts';
 import {
   addReports,
-  addTargets,
   completeReport,
   dropIncident,
   endIncident,

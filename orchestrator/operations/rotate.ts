@@ -1,11 +1,11 @@
 import { RotorError } from '../../core/errors.ts';
 import { currentTraceparent, inSpan } from '../../core/telemetry.ts';
 import type { Ledger } from '../../ledger/database.ts';
+import { createRotations } from '../../ledger/incident-rotations.ts';
 import { getPolicy, type Policy } from '../../ledger/policies.ts';
 import { answerRequest } from '../../ledger/rotation-requests.ts';
 import {
   createRotation,
-  createRotations,
   getRotation,
   openRotationOf,
   requestCancel,

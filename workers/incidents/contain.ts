@@ -10,8 +10,8 @@ import {
   recordContained,
   releaseContainment,
 } from '../../ledger/containment.ts';
+import { letGo } from '../../ledger/incident-rotations.ts';
 import { observe } from '../../ledger/observations.ts';
-import { letGo } from '../../ledger/rotations.ts';
 import type { SeenUse } from '../../rotators/rotator.ts';
 import type { Saga } from '../saga/engine.ts';
 import { initialCredential } from '../saga/initial.ts';
