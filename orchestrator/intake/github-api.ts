@@ -1,17 +1,14 @@
 import { z } from 'zod';
 import { RotorError } from '../../core/errors.ts';
+import { githubHeaders, githubOwner, githubRepository } from '../../core/github.ts';
 import { type HttpAnswer, httpRequest } from '../../core/http.ts';
 import { rateLimitMs } from '../../core/rate-limit.ts';
 import type { Deadline } from '../../core/retry.ts';
-import { SecretValue } from '../../core/secret.ts';
+import type { SecretValue } from '../../core/secret.ts';
 
-/** Names as GitHub has them (those of managed users hold an underscore): nothing that could lead to another path. */
 export const alertName = z.strictObject({
-  owner: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/),
-  repo: z
-    .string()
-    .regex(/^[A-Za-z0-9._-]{1,100}$/)
-    .refine((name) => !/^\.{1,2}$/.test(name)),
+  owner: githubOwner,
+  repo: githubRepository,
   number: z.int().min(1).max(2_147_483_647),
 });
 export type AlertName = z.output<typeof alertName>;
@@ -40,15 +37,8 @@ export async function fetchAlert(
 ): Promise<Alert> {
   const base = apiUrl.replace(/\/+$/, '');
   const what = `alert ${number} of ${owner}/${repo}`;
-  const get = (url: string) => {
-    const headers = {
-      accept: 'application/vnd.github+json',
-      authorization: SecretValue.of(`Bearer ${token.reveal()}`),
-      'user-agent': 'rotor',
-      'x-github-api-version': '2022-11-28',
-    };
-    return httpRequest(deadline, { url, headers, maxBytes: MAX_BYTES });
-  };
+  const get = (url: string) =>
+    httpRequest(deadline, { url, headers: githubHeaders(token), maxBytes: MAX_BYTES });
   let answer = await get(`${base}/repos/${owner}/${repo}/secret-scanning/alerts/${number}?hide_secret=false`);
   const moved = [301, 302, 307, 308].includes(answer.status) ? answer.headers.get('location') : undefined;
   if (moved && isBelow(base, moved)) answer = await get(moved);

@@ -1,8 +1,9 @@
 import { RotorError } from '../../../core/errors.ts';
+import { githubHeaders } from '../../../core/github.ts';
 import { httpRequest } from '../../../core/http.ts';
 import { rateLimitMs } from '../../../core/rate-limit.ts';
 import { Deadline } from '../../../core/retry.ts';
-import { SecretValue } from '../../../core/secret.ts';
+import type { SecretValue } from '../../../core/secret.ts';
 import { secretIn } from '../../../core/secret-file.ts';
 import { incidentReports } from '../../../ledger/incidents.ts';
 import type { GithubAlert } from '../../intake/report.ts';
@@ -10,7 +11,6 @@ import type { EffectKind } from '../outcome.ts';
 import { type Resolve, resolve } from '../runbook-schema.ts';
 
 const LIMIT_MS = 30_000;
-const VERSION = '2022-11-28';
 
 /**
  * Resolves the alerts of GitHub's secret scanning that reported the credential
@@ -69,14 +69,7 @@ async function resolveAlert(
   const answer = await httpRequest(deadline, {
     url: `${apiUrl.replace(/\/$/, '')}${path}`,
     method: 'PATCH',
-    headers: {
-      accept: 'application/vnd.github+json',
-      authorization: SecretValue.of(`Bearer ${token.reveal()}`),
-      'content-type': 'application/json',
-      // GitHub refuses requests that don't say who asks.
-      'user-agent': 'rotor',
-      'x-github-api-version': VERSION,
-    },
+    headers: { ...githubHeaders(token), 'content-type': 'application/json' },
     body: JSON.stringify({ state: 'resolved', resolution, resolution_comment: comment }),
     maxBytes: 1024 * 1024,
   });

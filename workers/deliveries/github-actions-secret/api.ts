@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
+import { githubHeaders } from '../../../core/github.ts';
 import { type HttpAnswer, httpRequest } from '../../../core/http.ts';
-import { SecretValue } from '../../../core/secret.ts';
+import type { SecretValue } from '../../../core/secret.ts';
 import { refusal } from '../refusal.ts';
 import { type Places, placesOf } from './places.ts';
 import { parseRecord, type Record, type ShownSecret } from './record.ts';
@@ -164,13 +165,7 @@ export class GithubApi {
     return httpRequest(call.deadline, {
       url: `${this.#spec.apiUrl.replace(/\/+$/, '')}${path}`,
       method,
-      headers: {
-        accept: 'application/vnd.github+json',
-        authorization: SecretValue.of(`Bearer ${token.reveal()}`),
-        'user-agent': 'rotor',
-        'x-github-api-version': '2022-11-28',
-        ...(body ? { 'content-type': 'application/json' } : {}),
-      },
+      headers: { ...githubHeaders(token), ...(body ? { 'content-type': 'application/json' } : {}) },
       ...(body ? { body: JSON.stringify(body) } : {}),
       maxBytes: MAX_BYTES,
     });

@@ -1,14 +1,8 @@
 import { z } from 'zod';
+import { githubOwner, githubRepository } from '../../../core/github.ts';
 import { url } from '../../rollouts/reload/spec.ts';
 import { secretFile } from '../secret-file.ts';
 import { parseTemplate } from '../template.ts';
-
-/** Names as GitHub has them: nothing that could lead to another path. */
-const owner = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/, { error: 'must be the name of an owner' });
-const repositoryName = z
-  .string()
-  .regex(/^[A-Za-z0-9._-]{1,100}$/, { error: 'must be the name of a repository, without its owner' })
-  .refine((name) => !/^\.{1,2}$/.test(name), { error: 'must be the name of a repository' });
 
 const secret = z
   .strictObject({
@@ -35,15 +29,15 @@ const app = z.strictObject({
 export const githubActionsSecretSpec = z
   .strictObject({
     apiUrl: url.default('https://api.github.com').describe('GitHub Enterprise Server: https://HOST/api/v3'),
-    owner: owner.describe('Owner of the repository, or the organization itself'),
-    repository: repositoryName.optional().describe('A secret of the organization when absent'),
+    owner: githubOwner.describe('Owner of the repository, or the organization itself'),
+    repository: githubRepository.optional().describe('A secret of the organization when absent'),
     environment: z.string().min(1).max(255).optional().describe('Of the repository'),
     dependabot: z.boolean().default(false).describe('A secret of Dependabot instead of Actions'),
     visibility: z
       .enum(['all', 'private', 'selected'])
       .optional()
       .describe('Which repositories may use a secret of the organization'),
-    selectedRepositories: z.array(repositoryName).min(1).max(100).optional(),
+    selectedRepositories: z.array(githubRepository).min(1).max(100).optional(),
     tokenFrom: secretFile.optional(),
     app: app.optional().describe('A GitHub App instead of a token'),
     secrets: z

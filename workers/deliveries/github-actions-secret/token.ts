@@ -3,6 +3,7 @@ import { SignJWT } from 'jose';
 import { z } from 'zod';
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
+import { githubHeaders } from '../../../core/github.ts';
 import { httpRequest } from '../../../core/http.ts';
 import { SecretValue } from '../../../core/secret.ts';
 import { secretIn } from '../../../core/secret-file.ts';
@@ -66,12 +67,7 @@ async function install(call: Call, target: string, { apiUrl, app }: GithubAction
   const answer = await httpRequest(call.deadline, {
     url: `${apiUrl.replace(/\/+$/, '')}/app/installations/${app.installationId}/access_tokens`,
     method: 'POST',
-    headers: {
-      accept: 'application/vnd.github+json',
-      authorization: SecretValue.of(`Bearer ${jwt}`),
-      'user-agent': 'rotor',
-      'x-github-api-version': '2022-11-28',
-    },
+    headers: githubHeaders(SecretValue.of(jwt)),
   });
   const doing = `make a token for installation ${app.installationId} of app ${app.appId}`;
   if (answer.status !== 201) throw refusal(answer, { target, doing, now: call.clock.now() });
