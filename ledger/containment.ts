@@ -72,12 +72,19 @@ export async function claimContainments<Spec>(
 /**
  * Records that the provider refuses the leaked version: for the incident, for the version, and for the rotation, which
  * needn't wait for anybody any more.
+ * @param which `again`: somebody had brought a dead version back, so that the last time counts
  * @returns seconds since the report was committed; undefined when it was recorded before
  */
 export async function recordContained(
   ledger: Ledger,
-  { incidentId, policyUid, versionId, rotationId }: Containment,
+  {
+    incidentId,
+    policyUid,
+    versionId,
+    rotationId,
+  }: Pick<Containment, 'incidentId' | 'policyUid' | 'versionId'> & Partial<Pick<Containment, 'rotationId'>>,
   actor: string,
+  which: 'first' | 'again' = 'first',
 ): Promise<{ readonly mode: Mode; readonly seconds: number } | undefined> {
   const [recorded] = await ledger.query<{ mode: Mode; seconds: number }>(
     `WITH target AS (
@@ -85,7 +92,8 @@ export async function recordContained(
         WHERE incident_id = $1 AND policy_uid = $2 AND version_id = $3 AND contained_at IS NULL
        RETURNING incident_id, mode, contained_at),
      version AS (
-       UPDATE rotor.credential_versions SET contained_at = coalesce(contained_at, clock_timestamp()) WHERE id = $3),
+       UPDATE rotor.credential_versions SET contained_at = CASE WHEN $6 THEN clock_timestamp() ELSE coalesce(contained_at, clock_timestamp()) END
+        WHERE id = $3),
      woken AS (
        UPDATE rotor.rotations SET wake_at = NULL WHERE id = $4 AND state = 'waiting'),
      audited AS (
@@ -93,7 +101,7 @@ export async function recordContained(
        SELECT $5, 'credential.contained', 'credential/' || $3, jsonb_build_object('incident', incident_id) FROM target)
      SELECT t.mode, extract(epoch FROM t.contained_at - i.opened_at)::float8 AS seconds
        FROM target t JOIN rotor.incidents i ON i.id = t.incident_id`,
-    [incidentId, policyUid, versionId, rotationId ?? null, actor],
+    [incidentId, policyUid, versionId, rotationId ?? null, actor, which === 'again'],
     'record-contained',
   );
   return recorded;

@@ -104,17 +104,3 @@ export async function reviveTarget(ledger: Ledger, target: DeadTarget): Promise<
     ...same.map(({ id }) => ({ id, revokeInMs: 0 })),
   ]);
 }
-
-/** Records that the provider refuses the version again. */
-export async function recordDeadAgain(ledger: Ledger, target: DeadTarget, actor: string): Promise<void> {
-  await ledger.query(
-    `WITH target AS (
-       UPDATE rotor.incident_targets SET contained_at = clock_timestamp(), lease_until = NULL
-        WHERE incident_id = $1 AND policy_uid = $2 AND contained_at IS NULL RETURNING incident_id),
-     version AS (
-       UPDATE rotor.credential_versions SET contained_at = clock_timestamp() WHERE id = $3)
-     INSERT INTO rotor.audit (actor, action, subject, detail)
-     SELECT $4, 'credential.contained', 'credential/' || $3, jsonb_build_object('incident', incident_id) FROM target`,
-    [target.incidentId, target.policyUid, target.versionId, actor],
-  );
-}

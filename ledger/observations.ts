@@ -76,6 +76,12 @@ export interface ToGather<Spec = unknown> {
   readonly ended: boolean;
 }
 
+/** Of target `t`: the rotation that answers (`a`), the version that leaked (`v`), and by what to look at it. */
+const leakOf = (target: string) => `LEFT JOIN rotor.rotations a ON a.id = ${target}.rotation_id
+       LEFT JOIN rotor.credential_versions v ON v.id = coalesce(${target}.version_id, a.old_version)`;
+const SPEC = `coalesce(a.spec, (SELECT r.spec FROM rotor.rotations r WHERE r.policy_uid = t.policy_uid
+                                  ORDER BY r.created_at DESC LIMIT 1)) AS spec`;
+
 /** Late news of clusters have come by then. */
 const AFTER_END = "interval '5 minutes'";
 
@@ -93,15 +99,12 @@ export async function claimToGather<Spec>(ledger: Ledger, limit: number): Promis
                      OR gather_tries > 0 OR gather_at <= clock_timestamp() - interval '10 seconds')
               ORDER BY gather_at LIMIT $1 FOR UPDATE SKIP LOCKED) AS due
        JOIN rotor.incident_targets f USING (incident_id, policy_uid)
-       LEFT JOIN rotor.rotations a ON a.id = f.rotation_id
-       LEFT JOIN rotor.credential_versions v ON v.id = coalesce(f.version_id, a.old_version)
+       ${leakOf('f')}
       WHERE t.incident_id = due.incident_id AND t.policy_uid = due.policy_uid
      RETURNING t.incident_id AS "incidentId", t.policy_uid AS "policyUid", t.policy, v.id AS "versionId",
                v.state AS "versionState", v.current_at AS "currentAt", 
                (SELECT r.id FROM rotor.rotations r WHERE r.id = v.rotation_id AND r.new_version = v.id) AS "madeBy", t.mode,
-               coalesce(a.spec, (SELECT r.spec FROM rotor.rotations r WHERE r.policy_uid = t.policy_uid
-                                  ORDER BY r.created_at DESC LIMIT 1)) AS spec,
-               t.gather_tries AS tries, coalesce(t.ended_at < clock_timestamp() - ${AFTER_END}, false) AS ended`,
+               ${SPEC}, t.gather_tries AS tries, coalesce(t.ended_at < clock_timestamp() - ${AFTER_END}, false) AS ended`,
     [limit],
     'claim-to-gather',
   );
@@ -114,11 +117,9 @@ export async function leakedVersionsOf<Spec>(
 ): Promise<readonly Pick<ToGather<Spec>, 'policy' | 'policyUid' | 'versionId' | 'currentAt' | 'spec'>[]> {
   return ledger.query(
     `SELECT t.policy, t.policy_uid AS "policyUid", v.id AS "versionId", v.current_at AS "currentAt",
-            coalesce(a.spec, (SELECT r.spec FROM rotor.rotations r WHERE r.policy_uid = t.policy_uid
-                               ORDER BY r.created_at DESC LIMIT 1)) AS spec
+            ${SPEC}
        FROM rotor.incident_targets t
-       LEFT JOIN rotor.rotations a ON a.id = t.rotation_id
-       LEFT JOIN rotor.credential_versions v ON v.id = coalesce(t.version_id, a.old_version)
+       ${leakOf('t')}
       WHERE t.incident_id = $1`,
     [incidentId],
   );

@@ -11,13 +11,12 @@ import {
   releaseContainment,
 } from '../../ledger/containment.ts';
 import { letGo } from '../../ledger/incident-rotations.ts';
-import { observe } from '../../ledger/observations.ts';
-import type { SeenUse } from '../../rotators/rotator.ts';
 import type { Saga } from '../saga/engine.ts';
 import { initialCredential } from '../saga/initial.ts';
 import { openParts, shareConnections } from '../saga/parts.ts';
 import type { RotationSpec } from '../saga/spec.ts';
 import { workThrough } from './lanes.ts';
+import { keepSessions } from './sessions-seen.ts';
 
 /** So many at once at one provider: each is a connection for the admin and one for the attempt. For that long at most. */
 const LANES = 12;
@@ -109,16 +108,7 @@ async function atProvider(
   { ledger, registries, clock, random, log, fingerprintKey }: Deps,
   { spec, versionId, fence, incidentId, policyUid }: Containment<RotationSpec>,
 ): Promise<boolean> {
-  // Kept while the sessions are being ended, since nobody sees them later; what is evidence only holds nothing up.
-  const kept: Promise<void>[] = [];
-  const seen = (use: SeenUse) => {
-    const noted = observe(ledger, incidentId, policyUid, { kind: 'sessions', facts: { ...use } });
-    kept.push(
-      noted.catch((thrown) =>
-        log.warn({ err: asRotorError(thrown, 'keeping what was seen') }, 'who used it is not on record'),
-      ),
-    );
-  };
+  const { seen, kept } = keepSessions(ledger, log, { incidentId, policyUid });
   const deadline = Deadline.after(LIMIT_MS, clock);
   const call: Call = { deadline, fence, clock, random, log };
   const parts = openParts(spec, registries);
@@ -149,7 +139,7 @@ async function atProvider(
       kind: 'retryable',
     });
   } finally {
-    await Promise.all(kept);
+    await kept();
     await parts.close();
   }
 }

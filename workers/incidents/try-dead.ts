@@ -3,19 +3,18 @@ import { type Credential, decodeCredential } from '../../core/credential.ts';
 import { asRotorError, RotorError } from '../../core/errors.ts';
 import { backoffMs, Deadline } from '../../core/retry.ts';
 import type { SecretValue } from '../../core/secret.ts';
+import { recordContained } from '../../ledger/containment.ts';
 import {
   claimDead,
   type DeadTarget,
   recordAttempt,
-  recordDeadAgain,
   releaseDead,
   reviveTarget,
 } from '../../ledger/dead-versions.ts';
-import { observe } from '../../ledger/observations.ts';
-import type { SeenUse } from '../../rotators/rotator.ts';
 import type { Saga } from '../saga/engine.ts';
 import { openParts, type Parts } from '../saga/parts.ts';
 import type { RotationSpec } from '../saga/spec.ts';
+import { keepSessions } from './sessions-seen.ts';
 
 const AT_ONCE = 20;
 const LIMIT_MS = 8_000;
@@ -96,8 +95,8 @@ async function atProvider(
       await recordAttempt(transaction, dead, 'accepted', what, actor);
     });
     try {
-      await containAgain(ledger, parts, call, dead, leaked);
-      await recordDeadAgain(ledger, dead, actor);
+      await containAgain({ ledger, log }, parts, call, dead, leaked);
+      await recordContained(ledger, dead, actor, 'again');
     } catch (thrown) {
       log.warn({ err: asRotorError(thrown, 'disabling it again') }, 'those who contain leaks go on with it');
       await releaseDead(ledger, dead, 0);
@@ -122,19 +121,16 @@ async function credentialOf(
 }
 
 async function containAgain(
-  ledger: Deps['ledger'],
+  { ledger, log }: Pick<Deps, 'ledger' | 'log'>,
   { rotator }: Parts,
   call: Call,
-  { incidentId, policyUid, policy }: Dead,
+  dead: Dead,
   leaked: Credential,
 ): Promise<void> {
-  const kept: Promise<void>[] = [];
-  const seen = (use: SeenUse) => {
-    const noted = observe(ledger, incidentId, policyUid, { kind: 'sessions', facts: { ...use } });
-    kept.push(noted.catch(() => undefined));
-  };
+  const { policy } = dead;
+  const { seen, kept } = keepSessions(ledger, log, dead);
   await rotator.contain?.(call, leaked, seen);
-  await Promise.all(kept);
+  await kept();
   if (rotator.contain && (await rotator.attempt(call, leaked)) === 'refused') return;
   throw new RotorError('provider.proof-failed', {
     what: `${policy}: ${leaked.identity} could not be disabled again yet: its rotation goes on`,
