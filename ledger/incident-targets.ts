@@ -170,7 +170,8 @@ export async function endTarget(
   reason?: string,
 ): Promise<EndedTarget | undefined> {
   const [ended] = await ledger.query<EndedTarget & Record<string, unknown>>(
-    `UPDATE rotor.incident_targets t SET ended_at = clock_timestamp(), result = $3, reason = $4,
+    `WITH ended AS (
+     UPDATE rotor.incident_targets t SET ended_at = clock_timestamp(), result = $3, reason = $4,
             gather_at = least(t.gather_at, clock_timestamp() + interval '5 minutes')
        FROM rotor.incidents i
       WHERE t.incident_id = $1 AND t.policy_uid = $2 AND t.ended_at IS NULL AND i.id = t.incident_id
@@ -178,7 +179,10 @@ export async function endTarget(
        SELECT extract(epoch FROM least(v.contained_at, v.revoked_at) - i.opened_at)::float8
          FROM rotor.credential_versions v
         WHERE v.id = coalesce(t.version_id, (SELECT r.old_version FROM rotor.rotations r WHERE r.id = t.rotation_id))
-          AND least(v.contained_at, v.revoked_at) >= i.opened_at) AS "revokedAfter"`,
+          AND least(v.contained_at, v.revoked_at) >= i.opened_at) AS "revokedAfter"),
+     -- What its schedule has put off meanwhile.
+     replanned AS (INSERT INTO rotor.replans SELECT $2::uuid FROM ended ON CONFLICT DO NOTHING)
+     SELECT * FROM ended`,
     [incidentId, policyUid, result, reason ?? null],
     'end-target',
   );
@@ -212,10 +216,36 @@ export interface OpenTarget {
 
 const UNAPPROVED = `EXISTS (SELECT FROM rotor.incident_steps s WHERE s.incident_id = t.incident_id AND s.policy_uid = t.policy_uid
               AND s.kind = 'approve' AND s.state = 'waiting')`;
+/** An approval of target `t` is waited for that comes before its rotation. */
 const HELD = `EXISTS (SELECT FROM rotor.incident_steps s WHERE s.incident_id = t.incident_id AND s.policy_uid = t.policy_uid
               AND s.kind = 'approve' AND s.state = 'waiting'
               AND s.ordinal < (SELECT min(o.ordinal) FROM rotor.incident_steps o WHERE o.incident_id = t.incident_id
                                   AND o.policy_uid = t.policy_uid AND o.kind = 'rotate'))`;
+
+/**
+ * Whether an open incident holds the credential of policy `p`, so that it rotates only as the incident has it. A person may be
+ * ahead of the incident, but not of those who have to approve it.
+ * @param trigger SQL of why it is to be rotated
+ */
+export const heldBack = (trigger: string) =>
+  `(${trigger} <> 'incident' AND EXISTS (SELECT FROM rotor.incident_targets t
+     WHERE t.policy_uid = p.uid AND t.ended_at IS NULL AND t.answer = 'rotate' AND (${trigger} <> 'manual' OR ${HELD})))`;
+
+/** The open incident that holds the credential of a policy, and the rotation that answers in it. */
+export async function holderOf(
+  ledger: Ledger,
+  policyUid: string,
+): Promise<
+  { readonly incidentId: string; readonly rotationId: string | null; readonly held: boolean } | undefined
+> {
+  const [row] = await ledger.query<{ incidentId: string; rotationId: string | null; held: boolean }>(
+    `SELECT t.incident_id AS "incidentId", t.rotation_id AS "rotationId", ${HELD} AS held FROM rotor.incident_targets t
+      WHERE t.policy_uid = $1 AND t.ended_at IS NULL AND t.answer = 'rotate'`,
+    [policyUid],
+    'incident-that-holds',
+  );
+  return row;
+}
 
 /** Targets whose rotation has ended, or that have none and don't wait for people. */
 export async function openTargets(ledger: Ledger, limit: number): Promise<readonly OpenTarget[]> {

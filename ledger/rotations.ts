@@ -1,6 +1,7 @@
 import type { ErrorRecord } from '../core/errors.ts';
 import { RotorError } from '../core/errors.ts';
 import type { Ledger } from './database.ts';
+import { heldBack } from './incident-targets.ts';
 
 export type RotationState = 'queued' | 'running' | 'waiting' | 'done' | 'rolled-back' | 'needs-human';
 export type Direction = 'forward' | 'back';
@@ -85,7 +86,7 @@ interface RotationRow {
 
 /**
  * Creates a queued rotation and its audit row.
- * @returns false when the policy has an open rotation already (nothing is created then)
+ * @returns false when the policy has an open rotation already, or an open incident holds its credential (nothing is created then)
  */
 export async function createRotation(ledger: Ledger, rotation: NewRotation): Promise<boolean> {
   const rows = await ledger.query(
@@ -93,7 +94,7 @@ export async function createRotation(ledger: Ledger, rotation: NewRotation): Pro
        INSERT INTO rotor.rotations (id, policy_uid, holds, policy, provider, trigger, requested_by, spec, trace, deadline_at)
        SELECT $1, p.uid, p.uid, p.namespace || '/' || p.name, $3, $4, $5, $6, $7,
               clock_timestamp() + $8 * interval '1 millisecond'
-         FROM rotor.policies p WHERE p.uid = $2
+         FROM rotor.policies p WHERE p.uid = $2 AND NOT ${heldBack('$4::text')}
        ON CONFLICT DO NOTHING
        RETURNING id, policy)
      INSERT INTO rotor.audit (actor, action, subject, detail)

@@ -1,12 +1,19 @@
 /** Approvals over HTTP, as people give them: each by a token of their own. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { FakeClock } from '../../core/clock.ts';
+import { silentLog } from '../../core/log.ts';
 import { claimContainments } from '../../ledger/containment.ts';
 import { endTarget } from '../../ledger/incident-targets.ts';
-import { applyPolicy } from '../../ledger/policies.ts';
-import { listRotations } from '../../ledger/rotations.ts';
+import { applyPolicy, getPolicy, type Policy } from '../../ledger/policies.ts';
+import { ledgerNow, listRotations } from '../../ledger/rotations.ts';
 import { createToken, type Role } from '../../ledger/tokens.ts';
 import { type RunbookStage, runbookStage } from '../../test/setup/runbooks.ts';
 import { createApi } from '../api/api.ts';
+import type { PolicySpec } from '../manifests/manifest.ts';
+import { dueOf } from '../operations/due.ts';
+import { createRotationOf, rotateNow } from '../operations/rotate.ts';
+import { scheduleSchema } from '../schedule/schedule.ts';
+import { tick } from '../scheduler/scheduler.ts';
 import { describeIncident } from './describe.ts';
 import { followIncidents } from './follow.ts';
 import { sendMessages } from './notify.ts';
@@ -280,4 +287,48 @@ test('what is rotated along waits for the same people', async () => {
   });
   expect(await rotations('orders')).toHaveLength(1);
   expect(await rotations('sibling')).toHaveLength(1);
+});
+
+test('what falls due while an incident waits for people rotates when it has ended, and not before', async () => {
+  const schedule = scheduleSchema.parse({ every: '1h' });
+  const held = [{ approve: {} }, { rotate: {} }];
+  const uid = await stage.policy('orders', held, { schedule });
+  const free = await stage.policy('carts', held, { schedule });
+  const { ledger } = stage.test;
+  const now = async () => (await ledgerNow(ledger)).getTime();
+  const ticked = async (inMs = 0) => {
+    const clock = new FakeClock(new Date((await now()) + 2 * 3_600_000 + inMs).toISOString());
+    await tick({
+      ledger,
+      clock,
+      log: silentLog,
+      nextDue: (transaction, policy) => dueOf(transaction, policy as Policy<PolicySpec>, clock.now()),
+      start: (transaction, policy) =>
+        createRotationOf(
+          stage.orchestrator,
+          transaction,
+          policy as Policy<PolicySpec>,
+          'schedule',
+          'scheduler',
+        ),
+      wake: async () => undefined,
+    });
+  };
+  const incident = await stage.report(['orders']);
+  await ticked();
+  expect(await rotations('carts')).toMatchObject([{ policyUid: free, trigger: 'schedule' }]);
+  expect(await rotations('orders')).toEqual([]);
+  const { dueReason, nextDueAt } = await getPolicy(ledger, 'shop/orders');
+  expect(dueReason).toContain(`not before incident ${incident} ends`);
+  expect(nextDueAt).toBeDefined();
+  await ticked(120_000);
+  expect(await rotations('orders')).toEqual([]);
+  // Nor does a person come before those who have to approve.
+  await expect(rotateNow(stage.orchestrator, 'shop/orders', 'token/alice')).rejects.toMatchObject({
+    code: 'ledger.conflict',
+    hint: `Approve it: rotor approve incident/${incident}`,
+  });
+  await endTarget(ledger, incident, uid, 'failed', 'approval expired');
+  await ticked();
+  expect(await rotations('orders')).toMatchObject([{ trigger: 'schedule' }]);
 });

@@ -2,6 +2,7 @@ import { RotorError } from '../../core/errors.ts';
 import { currentTraceparent, inSpan } from '../../core/telemetry.ts';
 import type { Ledger } from '../../ledger/database.ts';
 import { createRotations } from '../../ledger/incident-rotations.ts';
+import { holderOf } from '../../ledger/incident-targets.ts';
 import { getPolicy, type Policy } from '../../ledger/policies.ts';
 import { answerRequest } from '../../ledger/rotation-requests.ts';
 import {
@@ -89,7 +90,7 @@ async function insertRotation(
 /**
  * Starts a rotation now, whatever the schedule says.
  * @returns its id
- * @throws RotorError `ledger.conflict` naming the open rotation, `ledger.not-found`
+ * @throws RotorError `ledger.conflict` naming the open rotation or the incident whose approval is waited for, `ledger.not-found`
  */
 export async function rotateNow(
   orchestrator: Orchestrator,
@@ -102,6 +103,12 @@ export async function rotateNow(
     const id = await insertRotation(orchestrator, ledger, policy, 'manual', actor);
     if (id === undefined) {
       const open = await openRotationOf(ledger, policy.uid);
+      const holder = open ? undefined : await holderOf(ledger, policy.uid);
+      if (holder?.held)
+        throw new RotorError('ledger.conflict', {
+          what: `policy ${qualified(policyName)} is rotated when incident ${holder.incidentId} is approved, and not before`,
+          hint: `Approve it: rotor approve incident/${holder.incidentId}`,
+        });
       throw new RotorError('ledger.conflict', {
         what: `policy ${qualified(policyName)} has an open rotation: ${open?.id ?? '(it just ended)'}${open ? `, ${open.state}` : ''}`,
         ...(open?.state === 'needs-human'

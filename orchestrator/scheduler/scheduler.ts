@@ -82,7 +82,11 @@ async function startDue(options: SchedulerOptions): Promise<{ looked: number; st
       try {
         const id = await start(transaction, policy);
         if (id) started.push(id);
-        else log.warn({ policy: name }, 'due, but its last rotation is still open');
+        else
+          log.warn(
+            { policy: name },
+            'due, but its last rotation is still open, or an incident holds its credential',
+          );
       } catch (thrown) {
         const error = asRotorError(thrown, 'starting a rotation');
         if (error.code === 'ledger.unavailable') throw error;
