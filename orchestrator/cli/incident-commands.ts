@@ -112,6 +112,7 @@ export function incidentText(incident: IncidentView): string {
     `incident/${id} ${state}, severity ${severity}, ${reports.length} report${reports.length === 1 ? '' : 's'}, opened by ${openedBy}`,
     table,
     ...(steps === '' ? [] : [steps]),
+    ...targets.flatMap(({ policy, rotation }) => (rotation?.needs ? [`${policy}: ${rotation.needs}`] : [])),
   ].join('\n');
 }
 

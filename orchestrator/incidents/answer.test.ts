@@ -10,12 +10,15 @@ import { getIncident, openIncident } from '../../ledger/incidents.ts';
 import { getPolicies } from '../../ledger/policies.ts';
 import { claimRotation, getRotation } from '../../ledger/rotations.ts';
 import { freshLedger, type TestLedger } from '../../test/setup/ledger.ts';
+import { incidentText } from '../cli/incident-commands.ts';
 import { knownKinds } from '../cli/manifest-files.ts';
 import { parseManifests } from '../manifests/parse.ts';
 import { applyManifests } from '../operations/apply.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { rotateNow } from '../operations/rotate.ts';
 import { answerTargets } from './answer.ts';
+import { describeIncident } from './describe.ts';
+import { mayTakeOver } from './take-over.ts';
 
 let fresh: TestLedger;
 let orchestrator: Orchestrator;
@@ -111,4 +114,67 @@ test('held ones begin only when they are let go, or when their time has come', a
   await letGo(fresh.ledger, ids.slice(0, 1));
   expect(await claimRotation(fresh.ledger, ids[0] as string, 'test', 1_000)).toMatchObject({ id: ids[0] });
   expect(await claimRotation(fresh.ledger, ids[1] as string, 'test', 1_000)).toBeUndefined();
+});
+
+const stopped = (id: string, error: { code: string; what: string; hint: string }) =>
+  fresh.ledger.query("UPDATE rotor.rotations SET state = 'needs-human', error = $2 WHERE id = $1", [
+    id,
+    JSON.stringify(error),
+  ]);
+const stillUsed = {
+  code: 'rotation.needs-human',
+  what: 'the old credential is still used by an old client',
+  hint: 'End or reload the named clients.',
+};
+
+test('one that waits for a person goes on where it is known why it stopped, once for each incident', async () => {
+  const { targets } = await reported(1);
+  const open = await rotateNow(orchestrator, targets[0]?.policy ?? '', 'somebody');
+  await stopped(open, stillUsed);
+  expect(await answer(targets)).toEqual([open]);
+  expect(await getRotation(fresh.ledger, open)).toMatchObject({ state: 'queued' });
+  const [{ hurried } = {}] = await fresh.ledger.query('SELECT hurried FROM rotor.rotations WHERE id = $1', [
+    open,
+  ]);
+  expect(hurried).toBe(true);
+  const audited = await fresh.ledger.query(
+    'SELECT actor FROM rotor.audit WHERE action = $1 AND subject = $2',
+    ['rotation.resumed', `rotation/${open}`],
+  );
+  expect(audited).toEqual([{ actor: 'test' }]);
+  // It stopped again: a person is asked, whatever else is reported.
+  await stopped(open, stillUsed);
+  await answer(targets);
+  expect(await getRotation(fresh.ledger, open)).toMatchObject({ state: 'needs-human' });
+});
+
+test('where nobody knows what happened a person looks first, and is told the command', async () => {
+  const { incident, targets } = await reported(1);
+  const open = await rotateNow(orchestrator, targets[0]?.policy ?? '', 'somebody');
+  await stopped(open, {
+    code: 'provider.connection-lost',
+    what: 'the answer of db was lost',
+    hint: `Look at db. Then settle it with: rotor resume rotation/${open}`,
+  });
+  await answer(targets);
+  expect(await getRotation(fresh.ledger, open)).toMatchObject({ state: 'needs-human' });
+  const view = await describeIncident(orchestrator, incident);
+  expect(view.targets[0]?.rotation).toEqual({
+    state: 'needs-human',
+    step: undefined,
+    needs: `the answer of db was lost. What happened is not known, so that the incident does not go on by itself. Look at db. Then settle it with: rotor resume rotation/${open}`,
+  });
+  expect(incidentText(view)).toContain(`${targets[0]?.policy}: the answer of db was lost.`);
+});
+
+test.each([
+  ['rotation.needs-human', true],
+  ['provider.permission-denied', true],
+  ['cluster.forbidden', true],
+  ['provider.connection-lost', false],
+  ['internal.bug', false],
+  ['of-a-newer-rotor', false],
+])('stopped by %s: goes on by itself: %s', (code, goes) => {
+  expect(mayTakeOver({ state: 'needs-human', error: { code, what: 'w', hint: 'h' } })).toBe(goes);
+  expect(mayTakeOver({ state: 'running', error: { code, what: 'w', hint: 'h' } })).toBe(false);
 });

@@ -1,8 +1,13 @@
 import type { Ledger } from '../../ledger/database.ts';
 import { hastenRotation, hurryRotation } from '../../ledger/incident-rotations.ts';
-import { keepTargetSpec, setTargetRotation, setTargetRotations } from '../../ledger/incident-targets.ts';
+import {
+  holderOf,
+  keepTargetSpec,
+  setTargetRotation,
+  setTargetRotations,
+} from '../../ledger/incident-targets.ts';
 import { getPolicies, getPolicy } from '../../ledger/policies.ts';
-import { openRotationOf } from '../../ledger/rotations.ts';
+import { openRotationOf, resumeRotation } from '../../ledger/rotations.ts';
 import { stepsOfOpenTarget, withSteps } from '../../ledger/runbook-steps.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
@@ -10,10 +15,11 @@ import { createRotationOf, createRotationsOf } from '../operations/rotate.ts';
 import { fromLedger, rotationSpecOf } from '../operations/rotation-spec.ts';
 import { rotationHeld } from './runbook.ts';
 import { rollout } from './runbook-schema.ts';
+import { mayTakeOver } from './take-over.ts';
 
 /**
  * The rotation that answers for a credential: a new one, or the one that is open already and goes on, knowing what leaked
- * and waiting for nothing that is only cautious. While an approval holds it up there is none; what is to be contained is
+ * and waiting for nothing that is only cautious; one that waits for a person goes on too where it is known why it stopped. While an approval holds it up there is none; what is to be contained is
  * contained all the same.
  * @returns its id; undefined when there is none to wake (it is held up, or it just ended and the next look starts another)
  */
@@ -33,7 +39,12 @@ export async function answerTarget(
   }
   const made = await createRotationOf(orchestrator, ledger, policy, 'incident', requestedBy);
   const open = made === undefined ? await openRotationOf(ledger, policyUid) : undefined;
-  if (open) await hurryRotation(ledger, open.id);
+  if (open) {
+    // Once for each incident: should it stop again, a person is asked.
+    const met = (await holderOf(ledger, policyUid))?.rotationId === open.id;
+    if (!met && mayTakeOver(open)) await resumeRotation(ledger, open.id, requestedBy, policy.spec.deadlineMs);
+    await hurryRotation(ledger, open.id);
+  }
   const rotation = made ?? open?.id;
   if (rotation === undefined) return undefined;
   await setTargetRotation(ledger, policyUid, rotation);

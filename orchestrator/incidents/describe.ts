@@ -10,6 +10,7 @@ import { positionOf } from '../../workers/saga/position.ts';
 import { proofOf, type RotationView } from '../operations/describe.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { type StepView, stepViews } from './step-view.ts';
+import { needsOf } from './take-over.ts';
 
 /** When what happened to one credential. Absent: not yet, or not needed. */
 export interface Timeline {
@@ -23,7 +24,14 @@ export interface Timeline {
 }
 
 export type TargetView = Omit<IncidentTarget, 'policyUid'> & {
-  readonly rotation: { readonly state: string; readonly step: string | undefined } | undefined;
+  readonly rotation:
+    | {
+        readonly state: string;
+        readonly step: string | undefined;
+        /** Where it waits for a person: why, and the command that settles it. */
+        readonly needs?: string | undefined;
+      }
+    | undefined;
   readonly timeline: Timeline;
   readonly proof: RotationView['proof'];
   /** Other policies that share its store path, account or consumers. */
@@ -79,12 +87,14 @@ async function viewOf(
       related,
       steps: stepViews(steps, { target, openedAt, messages, rotationState: undefined, doneAt: new Map() }),
     };
-  const { state, step } = await getRotation(ledger, target.rotationId);
+  const rotation = await getRotation(ledger, target.rotationId);
+  const { state, step } = rotation;
+  const needs = needsOf(rotation);
   const journal = await readJournal(ledger, target.rotationId);
   const { doneAt } = positionOf(journal);
   return {
     ...view,
-    rotation: { state, step },
+    rotation: { state, step, ...(needs === undefined ? {} : { needs }) },
     timeline: {
       reported,
       contained: target.containedAt,

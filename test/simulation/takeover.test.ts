@@ -9,8 +9,9 @@ import { RotorError } from '../../core/errors.ts';
 import { silentLog } from '../../core/log.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { hurryRotation } from '../../ledger/incident-rotations.ts';
-import { getRotation } from '../../ledger/rotations.ts';
+import { getRotation, resumeRotation } from '../../ledger/rotations.ts';
 import { markCompromised } from '../../ledger/versions.ts';
+import { mayTakeOver } from '../../orchestrator/incidents/take-over.ts';
 import { runRotation } from '../../workers/saga/engine.ts';
 import { noFaults } from '../../workers/saga/faults.ts';
 import type { RotationSpec } from '../../workers/saga/spec.ts';
@@ -107,4 +108,25 @@ test('who still uses a leaked one is waited for until it is revoked anyway, not 
     state: 'waiting',
     waitReason: expect.stringMatching(/an old client; it is revoked anyway in/),
   });
+});
+
+test('one that waits for a person, since somebody still uses the old one, goes on to its end when that has leaked', async () => {
+  let used = true;
+  const { world, id, turn, leak } = await running(settle({ timeoutMs: 0, onTimeout: 'needs-human' }), {
+    around: async (name, _call, effect) =>
+      name === 'usage' && used && world.held?.identity === 'green'
+        ? ({ sessions: 1, clients: ['an old client'] } as never)
+        : effect(),
+  });
+  expect(await turn()).toEqual({ state: 'needs-human' });
+  const stopped = await getRotation(test_.ledger, id);
+  expect(mayTakeOver(stopped)).toBe(true);
+  expect(await resumeRotation(test_.ledger, id, 'incident/x', DAY_MS)).toBe(true);
+  await leak();
+  expect(await turn()).toMatchObject({ state: 'waiting' });
+  used = false;
+  await test_.ledger.query('UPDATE rotor.rotations SET wake_at = NULL WHERE id = $1', [id]);
+  expect(await turn()).toEqual({ state: 'done' });
+  expect(world.accepted.get('blue')).toBeNull();
+  expect(world.broken).toEqual([]);
 });
