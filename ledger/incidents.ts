@@ -166,6 +166,24 @@ export async function incidentReports(
   );
 }
 
+/** Alerts, as the reports of an incident name them, that were matched to a policy; each as often as it was reported differently. */
+export async function reportedAlerts<Alert>(
+  ledger: Ledger,
+  incidentId: string,
+  policy: string,
+): Promise<readonly Alert[]> {
+  const rows = await ledger.query<{ alert: Alert }>(
+    `SELECT alert FROM (SELECT report -> 'alert' AS alert, min(id) AS first FROM rotor.incident_reports
+                         WHERE incident_id = $1 AND report -> 'alert' IS NOT NULL
+                           AND report -> 'matched' @> jsonb_build_array(jsonb_build_object('policy', $2::text))
+                         GROUP BY 1) AS named
+      ORDER BY first`,
+    [incidentId, policy],
+    'reported-alerts',
+  );
+  return rows.map(({ alert }) => alert);
+}
+
 function fromRow(row: IncidentRow): Incident {
   const targets = (row.targets ?? []).map((target) => ({
     policyUid: target.policy_uid,

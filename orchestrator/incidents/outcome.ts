@@ -1,3 +1,4 @@
+import type { Ledger } from '../../ledger/database.ts';
 import type { RunbookStepRow, RunbookTarget } from '../../ledger/runbook-steps.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 
@@ -22,4 +23,6 @@ export interface EffectKind {
   /** How long it may take at most, in milliseconds. */
   limitMs(spec: unknown): number;
   perform(performing: Performing): Promise<Outcome>;
+  /** Whether something has come meanwhile that was not done, within a transaction in which nothing more comes. */
+  missed?(ledger: Ledger, target: RunbookTarget, outcome: Outcome): Promise<boolean>;
 }

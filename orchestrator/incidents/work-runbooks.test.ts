@@ -1,4 +1,6 @@
 import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { SecretValue } from '../../core/secret.ts';
@@ -179,6 +181,109 @@ test('an alert of GitHub is resolved once the credential is proven dead, and not
     state: 'done',
     result: { resolved: ['acme/shop alert 7'] },
   });
+});
+
+const found = (number: number) => ({
+  alert: { ...alert, number },
+  hints: {},
+  found: [SecretValue.of('leaked-value')],
+});
+
+/** A credential that is proven dead while somebody still has to approve what comes last. */
+async function provenAndOpen(apiUrl: string): Promise<string> {
+  const github = { tokenFrom: { file: stage.secretFile }, apiUrl };
+  const steps = [{ rotate: {} }, { resolve: { github } }, { approve: { people: 1 } }];
+  const uid = await stage.policy('orders', steps);
+  const { ledger } = stage.test;
+  await ledger.query(
+    `INSERT INTO rotor.credential_versions (id, policy_uid, state, identity, fingerprint)
+     VALUES (gen_random_uuid(), $1, 'current', 'app', $2)`,
+    [uid, SecretValue.of('leaked-value').fingerprint(stage.orchestrator.fingerprintKey)],
+  );
+  const incident = await stage.report(['orders'], found(7));
+  await ledger.query("UPDATE rotor.rotations SET state = 'done', holds = NULL, ended_at = clock_timestamp()");
+  await ledger.query(
+    "UPDATE rotor.credential_versions SET state = 'revoked', revoked_at = clock_timestamp()",
+  );
+  return incident;
+}
+
+test('an alert that joins after the others were resolved is resolved too, and they are left alone', async () => {
+  const incident = await provenAndOpen(stage.url);
+  await look();
+  expect((await stepsOf(incident))[1]).toMatchObject({
+    state: 'done',
+    result: { resolved: ['acme/shop alert 7'] },
+  });
+  expect(await stage.report(['orders'], found(8))).toBe(incident);
+  expect((await stepsOf(incident))[1]).toMatchObject({ state: 'waiting' });
+  await look();
+  expect((await stepsOf(incident))[1]).toMatchObject({
+    state: 'done',
+    result: { resolved: ['acme/shop alert 7', 'acme/shop alert 8'] },
+  });
+  // The same one again: nothing is asked of GitHub.
+  await stage.report(['orders'], found(8));
+  await look();
+  expect((await stepsOf(incident))[1]).toMatchObject({ state: 'done' });
+  expect(stage.received.map(({ path }) => path.split('/').at(-1))).toEqual(['7', '8']);
+});
+
+test('a report that joins while alerts are being resolved is not missed', async () => {
+  const asked: string[] = [];
+  const github = createServer((request, response) => {
+    asked.push(request.url?.split('/').at(-1) ?? '');
+    const joins = asked.length === 1 ? stage.report(['orders'], found(8)) : Promise.resolve('');
+    void joins.then(() => response.writeHead(200).end());
+  });
+  await new Promise<void>((resolve) => github.listen(0, '127.0.0.1', resolve));
+  try {
+    const incident = await provenAndOpen(`http://127.0.0.1:${(github.address() as AddressInfo).port}`);
+    await look();
+    expect((await stepsOf(incident))[1]).toMatchObject({
+      state: 'done',
+      result: { resolved: ['acme/shop alert 7', 'acme/shop alert 8'] },
+    });
+    expect(new Set(asked)).toEqual(new Set(['7', '8']));
+  } finally {
+    github.close();
+  }
+});
+
+test('who performs a step holds it for a lease at a time, renewed for as long as the step takes', async () => {
+  const leaseMs = 3_000;
+  const { ledger } = stage.test;
+  let answer = () => undefined as unknown;
+  const slow = createServer((_request, response) => {
+    answer = () => response.writeHead(200).end();
+  });
+  await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+  try {
+    const url = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`;
+    const http = { url, secretFrom: { file: stage.secretFile }, timeout: '60s' };
+    await stage.policy('orders', [{ custom: { http } }, { rotate: {} }]);
+    const incident = await stage.report(['orders']);
+    const working = workRunbooks(stage.orchestrator, leaseMs);
+    const holds = new Set<string>();
+    // The hold of the beginning, that of the step, and two that were renewed.
+    while (holds.size < 4) {
+      const [held] = await ledger.query<{ at: string; short: boolean }>(
+        `SELECT steps_at::text AS at, steps_at <= clock_timestamp() + $1 * interval '1 millisecond' AS short
+           FROM rotor.incident_targets`,
+        [leaseMs],
+      );
+      expect(held?.short).toBe(true);
+      holds.add(held?.at ?? '');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await workRunbooks(stage.orchestrator, leaseMs);
+    expect((await stepsOf(incident))[0]).toMatchObject({ state: 'waiting', tries: 1 });
+    answer();
+    await working;
+    expect((await stepsOf(incident))[0]).toMatchObject({ state: 'done', tries: 1 });
+  } finally {
+    slow.close();
+  }
 });
 
 test.each([

@@ -16,6 +16,7 @@ import {
   stepsOfIncident,
   takeRunbooks,
 } from '../../ledger/runbook-steps.ts';
+import { lockTarget } from '../../ledger/step-reopening.ts';
 import { isDead } from '../../ledger/versions.ts';
 import { positionOf } from '../../workers/saga/position.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
@@ -30,8 +31,8 @@ import { type Progress, turnOf } from './turn.ts';
 const EFFECTS: readonly EffectKind[] = [customStep, evidenceStep, resolveStep];
 
 const BATCH = 100;
-/** What is done between two effects takes less than that. Whoever finds a dead one's work goes on after it. */
-const LEASE_MS = 15_000;
+/** Renewed while a step is performed, however long that takes: whoever finds a dead one's work goes on after so long. */
+const LEASE_MS = 10_000;
 /** Somebody looks again at what waits for others after that long. */
 const LOOK_MS = 1_000;
 const BACKOFF = { baseMs: 1_000, maxMs: 300_000 } as const;
@@ -85,8 +86,8 @@ async function workOff(orchestrator: Orchestrator, target: RunbookTarget, leaseM
           break;
         case 'perform': {
           const effect = EFFECTS.find(({ kind }) => kind === turn.step.kind);
-          if (!effect || !(await hold(effect.limitMs(turn.step.spec) + leaseMs))) return;
-          await perform(orchestrator, mine, turn.step, effect);
+          if (!effect || !(await hold(leaseMs))) return;
+          await whileHolding(hold, leaseMs, () => perform(orchestrator, mine, turn.step, effect));
           if (!(await hold(leaseMs))) return;
         }
       }
@@ -97,6 +98,24 @@ async function workOff(orchestrator: Orchestrator, target: RunbookTarget, leaseM
       'a runbook waits; it goes on a little later',
     );
     await hold(LOOK_MS).catch(() => undefined);
+  }
+}
+
+/** Renews the hold while something is done. Whoever loses it finishes what cannot be stopped, under the same id. */
+async function whileHolding(
+  hold: (ms: number) => Promise<boolean>,
+  leaseMs: number,
+  work: () => Promise<void>,
+): Promise<void> {
+  let last = Promise.resolve(true);
+  const timer = setInterval(() => {
+    last = last.then((held) => held && hold(leaseMs).catch(() => true));
+  }, leaseMs / 3);
+  try {
+    await work();
+  } finally {
+    clearInterval(timer);
+    await last;
   }
 }
 
@@ -188,6 +207,12 @@ async function perform(
   await faults?.reach(`runbook:${step.kind}:performed`);
   const state = 'done' in outcome ? 'done' : 'failed';
   await ledger.transaction(async (transaction) => {
+    if (effect.missed) {
+      // A report that joins right now waits for this to end, and has the step done again.
+      await lockTarget(transaction, incidentId, target.policyUid);
+      if (await effect.missed(transaction, target, outcome))
+        return retryStep(transaction, step.id, 'another report has joined', 0);
+    }
     const how = 'done' in outcome ? { result: outcome.done } : { error: outcome.failed };
     if (!(await endStep(transaction, step.id, state, how))) return;
     await appendAudit(transaction, {

@@ -14,6 +14,7 @@ import {
 import { answerInquiry, type Inquiry, planInquiry } from '../../ledger/inquiries.ts';
 import { planMessages } from '../../ledger/messages.ts';
 import { planSteps } from '../../ledger/runbook-steps.ts';
+import { reopenSteps } from '../../ledger/step-reopening.ts';
 import { markCompromised } from '../../ledger/versions.ts';
 import { DEAD_LEASE_MS, tryOne } from '../../workers/incidents/try-dead.ts';
 import type { RotationSpec } from '../../workers/saga/spec.ts';
@@ -105,6 +106,12 @@ async function commit(
       if (answers?.incidentId === each)
         for (const one of read) await completeReport(transaction, each, deliveryId, kept(one), severity);
       else await addReports(transaction, each, source, deliveryId, read.map(kept));
+    if (read.some(({ report }) => report.alert))
+      await reopenSteps(
+        transaction,
+        decisions.map(({ policyUid }) => policyUid),
+        'resolve',
+      );
     const leaked = decisions.filter(
       ({ versionId, answer }) => versionId !== undefined && answer === 'rotate',
     );

@@ -5,7 +5,8 @@ import { rateLimitMs } from '../../../core/rate-limit.ts';
 import { Deadline } from '../../../core/retry.ts';
 import type { SecretValue } from '../../../core/secret.ts';
 import { secretIn } from '../../../core/secret-file.ts';
-import { incidentReports } from '../../../ledger/incidents.ts';
+import type { Ledger } from '../../../ledger/database.ts';
+import { reportedAlerts } from '../../../ledger/incidents.ts';
 import type { GithubAlert } from '../../intake/report.ts';
 import type { EffectKind } from '../outcome.ts';
 import { type Resolve, resolve } from '../runbook-schema.ts';
@@ -23,15 +24,16 @@ export const resolveStep: EffectKind = {
 
   async perform({ orchestrator: { ledger, clock }, target: { incidentId, policy }, step }) {
     const { github } = resolve.parse(step.spec);
-    const alerts = alertsOf(await incidentReports(ledger, incidentId), policy);
+    const alerts = await alertsOf(ledger, incidentId, policy);
+    const resolved = resolvedIn(step.result);
     if (alerts.length === 0)
       return { done: { resolved: [], note: 'no report of it was an alert of GitHub' } };
     const token = await secretIn(github.tokenFrom.file, 'the secret of a resolve step');
     const deadline = Deadline.after(LIMIT_MS, clock);
     const refused: string[] = [];
-    const resolved: string[] = [];
     for (const alert of alerts) {
-      const name = `${alert.owner}/${alert.repo} alert ${alert.number}`;
+      const name = nameOf(alert);
+      if (includes(resolved, name)) continue;
       const comment = `Refused by its provider in a real attempt. Rotor, incident ${incidentId}`;
       const problem = await resolveAlert(deadline, github, token, alert, comment, name, clock.now());
       if (problem === undefined) resolved.push(name);
@@ -39,20 +41,34 @@ export const resolveStep: EffectKind = {
     }
     return refused.length > 0 ? { failed: refused.join('; ') } : { done: { resolved } };
   },
+
+  async missed(ledger, { incidentId, policy }, outcome) {
+    // What was refused is told as that.
+    if ('failed' in outcome) return false;
+    const resolved = resolvedIn(outcome.done);
+    const alerts = await alertsOf(ledger, incidentId, policy);
+    return alerts.some((alert) => !includes(resolved, nameOf(alert)));
+  },
 };
 
-function alertsOf(
-  reports: readonly { readonly report: Readonly<Record<string, unknown>> }[],
-  policy: string,
-): readonly GithubAlert[] {
-  const found = new Map<string, GithubAlert>();
-  for (const { report } of reports) {
-    const alert = report.alert as GithubAlert | undefined;
-    const matched = report.matched as readonly { readonly policy: string }[] | undefined;
-    if (!alert || !matched?.some((each) => each.policy === policy)) continue;
-    found.set(`${alert.owner}/${alert.repo}/${alert.number}`.toLowerCase(), alert);
-  }
-  return [...found.values()];
+/** Those that an earlier turn resolved, before another alert came. */
+function resolvedIn(result: Readonly<Record<string, unknown>> | undefined): string[] {
+  return Array.isArray(result?.resolved) ? result.resolved.map(String) : [];
+}
+
+/** GitHub takes names in any case. */
+function includes(names: readonly string[], name: string): boolean {
+  return names.some((each) => each.toLowerCase() === name.toLowerCase());
+}
+
+function nameOf({ owner, repo, number }: GithubAlert): string {
+  return `${owner}/${repo} alert ${number}`;
+}
+
+/** Each once, however often it was reported. */
+async function alertsOf(ledger: Ledger, incidentId: string, policy: string): Promise<readonly GithubAlert[]> {
+  const found = await reportedAlerts<GithubAlert>(ledger, incidentId, policy);
+  return [...new Map(found.map((alert) => [nameOf(alert).toLowerCase(), alert])).values()];
 }
 
 /** @returns why not, in words; undefined when it is resolved */
