@@ -1,5 +1,5 @@
 import { RotorError } from '../../core/errors.ts';
-import { versionIdOf } from '../aws/foreign-ids.ts';
+import { versionIdOf } from '../foreign-ids.ts';
 import type { Stage } from '../store.ts';
 
 /** One version of a parameter, as GetParameterHistory shows it, without its value. */

@@ -1,5 +1,6 @@
 import type { SSM } from '@aws-sdk/client-ssm';
-import { awsConnection, clientsOf } from '../aws/connection.ts';
+import { awsConnection } from '../aws/connection.ts';
+import { clientsOf } from '../clients.ts';
 import type { Store } from '../store.ts';
 import { ParameterStoreSession } from './session.ts';
 import { MAX_BYTES, type ParameterStoreSpec, parameterStoreSpec } from './spec.ts';

@@ -1,5 +1,6 @@
 import type { SecretsManager } from '@aws-sdk/client-secrets-manager';
-import { awsConnection, clientsOf } from '../aws/connection.ts';
+import { awsConnection } from '../aws/connection.ts';
+import { clientsOf } from '../clients.ts';
 import type { Store } from '../store.ts';
 import { SecretsManagerSession } from './session.ts';
 import { MAX_BYTES, type SecretsManagerSpec, secretsManagerSpec } from './spec.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { versionIdOf } from '../foreign-ids.ts';
 import { awsError } from './errors.ts';
-import { versionIdOf } from './foreign-ids.ts';
 import { awsFields } from './spec.ts';
 
 const asked = { action: 'secretsmanager:PutSecretValue', object: 'secret shop/app' };

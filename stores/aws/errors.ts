@@ -1,4 +1,5 @@
-import { foreignCode, RotorError } from '../../core/errors.ts';
+import { RotorError } from '../../core/errors.ts';
+import { withoutConnection } from '../connection-errors.ts';
 
 /** What was asked of AWS, for messages and to name the permission that is missing. */
 export interface Asked {
@@ -35,8 +36,6 @@ const PASSING = new Set([
   'SignatureDoesNotMatch',
 ]);
 const KMS = new Set(['DecryptionFailure', 'EncryptionFailure', 'InvalidKeyId', 'KMSInvalidStateException']);
-const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
-const TLS = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/;
 
 /** Name of the exception in AWS's answer (`ResourceNotFoundException`); undefined when AWS didn't answer. */
 export function exceptionName(error: unknown): string | undefined {
@@ -112,7 +111,6 @@ function denied(error: Error, said: string, { action, object }: Asked): RotorErr
 
 function withoutAnswer(error: unknown, { action, object }: Asked): RotorError {
   const name = error instanceof Error ? error.name : typeof error;
-  const code = foreignCode(error) ?? name;
   const doing = `${object}: ${action}`;
   if (name === 'CredentialsProviderError') {
     return new RotorError('store.refused', {
@@ -128,22 +126,7 @@ function withoutAnswer(error: unknown, { action, object }: Asked): RotorError {
       hint: 'Set `region` in the Store, or AWS_REGION for the workers.',
     });
   }
-  if (name === 'AbortError') return new RotorError('call.timeout', { what: `${doing}: no answer in time` });
-  if (NEVER_SENT.has(code))
-    return new RotorError('store.unavailable', { what: `${doing}: no connection (${code})` });
-  if (TLS.test(code)) {
-    return new RotorError('store.unavailable', {
-      what: `${doing}: TLS failed (${code})`,
-      hint: 'Check the certificate of the endpoint; NODE_EXTRA_CA_CERTS names further authorities.',
-      kind: 'terminal',
-    });
-  }
-  return new RotorError('store.unavailable', {
-    what: `${doing}: the connection broke before the answer came (${code})`,
-    hint: 'Nothing to do: Rotor probes what happened.',
-    kind: 'ambiguous',
-    cause: error,
-  });
+  return withoutConnection(error, doing);
 }
 
 interface Answered {

@@ -1,79 +1,35 @@
 import type { Call } from '../../core/call.ts';
-import { RotorError } from '../../core/errors.ts';
-import { retry } from '../../core/retry.ts';
+import type { RotorError } from '../../core/errors.ts';
+import { type Asking, ask as askStore, change as changeStore, type Send } from '../send.ts';
 import { type Asked, awsError } from './errors.ts';
 
-/** AWS lets bursts of a few seconds through its quotas; longer waits are the saga's, which holds no worker for them. */
-const PATIENCE = { attempts: 6, baseMs: 200, maxMs: 5_000 };
-
-type Send<T> = (options: { readonly abortSignal: AbortSignal }) => Promise<T>;
 /** Reads what AWS answered before {@link awsError} does; undefined for what means nothing special here. */
 export type Explain = (error: unknown) => RotorError | undefined;
 
 const nothingSpecial: Explain = () => undefined;
 
-/** One question that changes nothing, repeated while AWS throttles or the connection breaks. @throws RotorError `store.*` */
-export async function ask<T>(call: Call, asked: Asked, send: Send<T>, explain = nothingSpecial): Promise<T> {
-  return patiently(call, async () => {
-    try {
-      return await once(call, asked, send, explain);
-    } catch (thrown) {
-      throw unsettled(thrown) ? again(thrown as RotorError) : thrown;
-    }
-  });
+/** One question that changes nothing (send.ts of the stores). @throws RotorError `store.*` */
+export function ask<T>(call: Call, asked: Asked, send: Send<T>, explain = nothingSpecial): Promise<T> {
+  return askStore(call, asking(asked, explain), send);
 }
 
 /**
- * One change that AWS takes only once however often it is sent (by its token, or by its precondition). After a lost
- * answer `isDone` reads back whether it took hold; only if it didn't is it sent again.
+ * One change that AWS takes only once however often it is sent (by its token, or by its precondition).
  * @throws RotorError `store.*`; ambiguous ones only when reading back failed too
  */
-export async function change(
+export function change(
   call: Call,
   asked: Asked,
   send: Send<unknown>,
   isDone: () => Promise<boolean>,
   explain = nothingSpecial,
 ): Promise<void> {
-  await patiently(call, async () => {
-    try {
-      await once(call, asked, send, explain);
-    } catch (thrown) {
-      if (!unsettled(thrown) || call.deadline.expired) throw thrown;
-      // When reading back fails too, the first error stands: what happened is not known.
-      const done = await isDone().catch(() => undefined);
-      if (done === undefined) throw thrown;
-      if (!done) throw again(thrown as RotorError);
-    }
-  });
+  return changeStore(call, asking(asked, explain), send, isDone);
 }
 
-async function once<T>(call: Call, asked: Asked, send: Send<T>, explain: Explain): Promise<T> {
-  try {
-    return await call.deadline.run(`${asked.object}: ${asked.action}`, (abortSignal) =>
-      send({ abortSignal }),
-    );
-  } catch (thrown) {
-    throw explain(thrown) ?? awsError(thrown, asked);
-  }
-}
-
-function patiently<T>(call: Call, work: () => Promise<T>): Promise<T> {
-  const { deadline, clock, random, log } = call;
-  return retry(work, {
-    ...PATIENCE,
-    deadline,
-    clock,
-    random: () => random.int(1_000) / 1_000,
-    onRetry: (error, attempt) => log.debug({ err: error, attempt }, 'asking AWS again'),
-  });
-}
-
-function unsettled(thrown: unknown): boolean {
-  return thrown instanceof RotorError && thrown.kind === 'ambiguous' && thrown.code !== 'call.timeout';
-}
-
-function again(error: RotorError): RotorError {
-  const { code, message: what, hint, cause } = error;
-  return new RotorError(code, { what, hint, cause, kind: 'retryable' });
+function asking(asked: Asked, explain: Explain): Asking {
+  return {
+    doing: `${asked.object}: ${asked.action}`,
+    translate: (thrown) => explain(thrown) ?? awsError(thrown, asked),
+  };
 }

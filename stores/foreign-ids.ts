@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /**
- * Rotor's id of a version: what AWS calls it when that is a UUID (all of ours, and those that AWS makes itself), else
+ * Rotor's id of a version: what its home calls it when that is a UUID (all of ours, and those that AWS makes itself), else
  * one that is derived from its name. The ledger keeps UUIDs; other tools use tokens of their own.
  */
 export function versionIdOf(path: string, foreign: string): string {
