@@ -1,6 +1,7 @@
 import type { Keyring } from '../core/seal-keyring.ts';
 import { awsParameterStore } from './aws-parameter-store/store.ts';
 import { awsSecretsManagerStore } from './aws-secrets-manager/store.ts';
+import { azureKeyVaultStore } from './azure-key-vault/store.ts';
 import { localStore } from './local/store.ts';
 import type { Store } from './store.ts';
 import { vaultStore } from './vault/store.ts';
@@ -12,5 +13,11 @@ export interface StoreDependencies {
 
 /** Every store there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
 export function stores({ keyring }: StoreDependencies): readonly Store[] {
-  return [localStore(keyring), awsSecretsManagerStore(), awsParameterStore(), vaultStore];
+  return [
+    localStore(keyring),
+    awsSecretsManagerStore(),
+    awsParameterStore(),
+    vaultStore,
+    azureKeyVaultStore(),
+  ];
 }

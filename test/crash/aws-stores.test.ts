@@ -93,6 +93,8 @@ test('every registered store is in a crash matrix', () => {
     'local',
     // stores-vault.test.ts
     'vault',
+    // stores-latest.test.ts
+    'azureKeyVault',
     ...Object.values(KINDS).map((kind) => kind.store('').kind),
   ];
   const registered = stores({ keyring: Keyring.generate() }).map(({ kind }) => kind);

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 
@@ -28,8 +29,14 @@ export abstract class HttpDouble {
   disturb: Disturb = () => Promise.resolve(undefined);
   readonly #server: Server;
 
-  constructor() {
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+  readonly #scheme: 'http' | 'https';
+
+  /** @param tls what it proves itself with, for services that clients reach by https only */
+  constructor(tls?: { readonly key: string; readonly cert: string }) {
+    const answer = (request: IncomingMessage, response: ServerResponse) =>
+      void this.#answer(request, response);
+    this.#scheme = tls ? 'https' : 'http';
+    this.#server = tls ? createTlsServer(tls, answer) : createServer(answer);
   }
 
   protected abstract usual(request: DoubleRequest): DoubleAnswer;
@@ -40,7 +47,7 @@ export abstract class HttpDouble {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `${this.#scheme}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
   async stop(): Promise<void> {
