@@ -100,6 +100,7 @@ test('what falls out of the record is marked first, and no version with a stage 
 
 test('a record is read back as it was written, and nothing else is', () => {
   const known = state({ versionId: 'b', number: 3, published: true });
-  expect(decodeState(encodeState(known), 'x')).toEqual(known);
-  expect(() => decodeState(SecretValue.of('{"format":"rotor.store.vault/2"}'), 'x')).toThrow('at x');
+  expect(decodeState(encodeState(known, 'f/1'), 'f/1', 'Vault', 'x')).toEqual(known);
+  for (const data of [SecretValue.of('{"mine":1}'), encodeState(known, 'f/2')])
+    expect(() => decodeState(data, 'f/1', 'Vault', 'x')).toThrow('store path x');
 });

@@ -4,19 +4,21 @@ import { RotorError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { pruned, type Staged, withStage } from '../stages.ts';
 
-/** What Rotor keeps about one path, beside it in Vault. Holds no secret. */
+/** What Rotor keeps about one path, beside it in the store. Holds no secret. */
 export interface State {
   /** Highest fencing token that wrote here. */
   readonly fence: bigint;
   /** Oldest first. */
-  readonly versions: readonly VaultVersion[];
+  readonly versions: readonly RecordedVersion[];
   /** What consumers read, as far as Rotor knows. */
   readonly live?: Live | undefined;
 }
 
-export interface VaultVersion extends Staged {
-  /** Numbers of Vault's versions at the path itself that carried it. */
+export interface RecordedVersion extends Staged {
+  /** Numbers of the store's versions at the path itself that carried it. */
   readonly numbers: readonly number[];
+  /** Number of the document where Rotor keeps it, in stores where it has one. */
+  readonly kept?: number | undefined;
   /** On its way out: nobody sees it, and the next writer removes what is left. */
   readonly dropped?: boolean | undefined;
 }
@@ -43,7 +45,7 @@ export type Current =
   | { readonly is: 'foreign'; readonly versionId: string };
 
 const stateSchema = z.object({
-  format: z.literal('rotor.store.vault/1'),
+  format: z.string(),
   fence: z.string().regex(/^\d+$/),
   versions: z.array(
     z.object({
@@ -51,6 +53,7 @@ const stateSchema = z.object({
       createdAt: z.string(),
       stages: z.array(z.enum(['pending', 'current', 'previous'])),
       numbers: z.array(z.int()),
+      kept: z.int().optional(),
       dropped: z.boolean().optional(),
     }),
   ),
@@ -59,22 +62,20 @@ const stateSchema = z.object({
 
 export const EMPTY: State = { fence: 0n, versions: [] };
 
-export function encodeState({ fence, versions, live }: State): SecretValue {
-  return SecretValue.of(
-    JSON.stringify({ format: 'rotor.store.vault/1', fence: String(fence), versions, live }),
-  );
+export function encodeState({ fence, versions, live }: State, format: string): SecretValue {
+  return SecretValue.of(JSON.stringify({ format, fence: String(fence), versions, live }));
 }
 
 /** @throws RotorError `store.conflict` when somebody else wrote there */
-export function decodeState(data: SecretValue, path: string): State {
+export function decodeState(data: SecretValue, format: string, product: string, path: string): State {
   const parsed = stateSchema.safeParse(JSON.parse(data.reveal()));
-  if (parsed.success) {
+  if (parsed.success && parsed.data.format === format) {
     const { fence, versions, live } = parsed.data;
     return { fence: BigInt(fence), versions, live };
   }
   throw new RotorError('store.conflict', {
-    what: `Vault: what is at ${path} was not written by this version of Rotor`,
-    hint: 'Leave `versionsPath` of the Store to Rotor alone, or name another one.',
+    what: `${product}: the record of store path ${path} was not written by this version of Rotor`,
+    hint: "Leave what is Rotor's own in the store to Rotor alone.",
   });
 }
 
@@ -93,17 +94,17 @@ export function currentOf({ live }: State, seen: Seen, path: string): Current {
 }
 
 /** The versions with their stages as they are, given what consumers read. */
-export function effective(state: State, current: Current, seen: Seen): readonly VaultVersion[] {
+export function effective(state: State, current: Current, seen: Seen): readonly RecordedVersion[] {
   const versions = state.versions.filter(({ dropped }) => !dropped);
   if (current.is === 'ours') return versions;
   const held = withStage(versions, 'current');
-  const rest = versions.map((version): VaultVersion => {
+  const rest = versions.map((version): RecordedVersion => {
     if (version === held) return { ...version, stages: ['previous' as const] };
     const stages = version.stages.filter((stage) => held === undefined || stage !== 'previous');
     return { ...version, stages };
   });
   if (current.is === 'none') return rest;
-  const foreign: VaultVersion = {
+  const foreign: RecordedVersion = {
     versionId: current.versionId,
     createdAt: seen.createdAt.toISOString(),
     stages: ['current'],
@@ -116,10 +117,10 @@ export function effective(state: State, current: Current, seen: Seen): readonly 
 
 /** Marks those that are kept no longer; they leave the record when their documents are gone. */
 export function marked(
-  before: readonly VaultVersion[],
-  after: readonly VaultVersion[],
+  before: readonly RecordedVersion[],
+  after: readonly RecordedVersion[],
   keep: number,
-): VaultVersion[] {
+): RecordedVersion[] {
   const kept = pruned(
     after.filter(({ dropped }) => !dropped),
     keep,
@@ -130,12 +131,12 @@ export function marked(
     (version) => !ids.has(version.versionId) && !out.some(({ versionId }) => versionId === version.versionId),
   );
   return [
-    ...[...out, ...late].map((version): VaultVersion => ({ ...version, stages: [], dropped: true })),
+    ...[...out, ...late].map((version): RecordedVersion => ({ ...version, stages: [], dropped: true })),
     ...kept,
   ];
 }
 
-/** The same id for the same version of Vault's, in the form of a UUID (RFC 9562, version 8). */
+/** The same id for the same version of the store's, in the form of a UUID (RFC 9562, version 8). */
 function foreignId(path: string, number: number, createdAt: Date): string {
   const hash = createHash('sha256').update(`rotor.store.vault\n${path}\n${number}\n${createdAt.getTime()}`);
   const hex = hash.digest('hex');
