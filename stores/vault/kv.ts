@@ -1,10 +1,10 @@
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
-import { type HttpAnswer, httpRequest } from '../../core/http.ts';
+import type { HttpAnswer } from '../../core/http.ts';
 import { SecretValue } from '../../core/secret.ts';
-import { VaultLogin } from './login.ts';
+import { VaultClient } from '../../core/vault/client.ts';
+import { refused, unexpectedStatus } from '../../core/vault/troubles.ts';
 import type { VaultSpec } from './spec.ts';
-import { refused, unexpectedStatus } from './troubles.ts';
 
 /** The newest version of a KV secret. `number` 0: there never was one; without `data` it was deleted. */
 export interface Newest {
@@ -14,26 +14,24 @@ export interface Newest {
   readonly data: SecretValue | undefined;
 }
 
-/** What Vault keeps below one entry; documents in the kit are 100 kB. */
-const MAX_ANSWER = 4 * 1024 * 1024;
-
 /**
  * The few calls of Vault's KV version 2 that a store needs: read the newest, write with check-and-set, destroy.
  * Source: the API pages of the KV secrets engine, version 2, which OpenBao shares.
  */
 export class Kv {
   readonly #spec: VaultSpec;
-  readonly #login: VaultLogin;
+  readonly #client: VaultClient;
   #checked = false;
 
   constructor(spec: VaultSpec) {
     this.#spec = spec;
-    this.#login = new VaultLogin(spec);
+    this.#client = new VaultClient(spec, 'store');
   }
 
   async newest(call: Call, path: string): Promise<Newest> {
     const answer = await this.#request(call, 'GET', `data/${path}`);
-    if (answer.status !== 200 && answer.status !== 404) throw unexpectedStatus(`GET ${path}`, answer);
+    if (answer.status !== 200 && answer.status !== 404)
+      throw unexpectedStatus('store', `GET ${path}`, answer);
     const { data } = JSON.parse(answer.body) as {
       data?: { data?: object | null; metadata?: { version?: number; created_time?: string } };
     };
@@ -58,7 +56,7 @@ export class Kv {
     body.destroy();
     if (answer.status === 200 || answer.status === 204) return true;
     if (answer.status === 400 && answer.body.includes('check-and-set')) return false;
-    throw unexpectedStatus(`POST ${path}`, answer);
+    throw unexpectedStatus('store', `POST ${path}`, answer);
   }
 
   /** Destroys the data of versions for good. */
@@ -66,13 +64,15 @@ export class Kv {
     if (versions.length === 0) return;
     const body = SecretValue.of(JSON.stringify({ versions }));
     const answer = await this.#request(call, 'PUT', `destroy/${path}`, body);
-    if (![200, 204, 404].includes(answer.status)) throw unexpectedStatus(`PUT destroy/${path}`, answer);
+    if (![200, 204, 404].includes(answer.status))
+      throw unexpectedStatus('store', `PUT destroy/${path}`, answer);
   }
 
   /** Removes a secret with all its versions. */
   async remove(call: Call, path: string): Promise<void> {
     const answer = await this.#request(call, 'DELETE', `metadata/${path}`);
-    if (![200, 204, 404].includes(answer.status)) throw unexpectedStatus(`DELETE metadata/${path}`, answer);
+    if (![200, 204, 404].includes(answer.status))
+      throw unexpectedStatus('store', `DELETE metadata/${path}`, answer);
   }
 
   /**
@@ -81,31 +81,21 @@ export class Kv {
    */
   async missing(call: Call, needed: Readonly<Record<string, readonly string[]>>): Promise<readonly string[]> {
     await this.#assertVersioned(call);
-    const { mount } = this.#spec;
-    const body = SecretValue.of(
-      JSON.stringify({ paths: Object.keys(needed).map((path) => `${mount}/${path}`) }),
-    );
-    const answer = await this.#send(call, 'POST', 'sys/capabilities-self', body);
-    if (answer.status !== 200) return [];
-    const { data } = JSON.parse(answer.body) as { data: Readonly<Record<string, readonly string[]>> };
-    return Object.entries(needed).flatMap(([path, wanted]) => {
-      const has = data[`${mount}/${path}`] ?? [];
-      const lacks = has.includes('root') ? [] : wanted.filter((each) => !has.includes(each));
-      return lacks.length > 0 ? [`${mount}/${path}: ${lacks.join(', ')}`] : [];
-    });
+    const whole = Object.entries(needed).map(([path, wanted]) => [`${this.#spec.mount}/${path}`, wanted]);
+    return this.#client.missing(call, Object.fromEntries(whole));
   }
 
   close(): Promise<void> {
-    return this.#login.end();
+    return this.#client.close();
   }
 
   /** Version 1 has neither versions nor check-and-set, and would take our addresses for names of secrets. */
   async #assertVersioned(call: Call): Promise<void> {
     if (this.#checked) return;
     const { mount } = this.#spec;
-    const answer = await this.#send(call, 'GET', `sys/internal/ui/mounts/${mount}`);
-    if (answer.status === 403) throw refused('GET', `${mount}/`);
-    if (answer.status !== 200) throw unexpectedStatus(`GET sys/internal/ui/mounts/${mount}`, answer);
+    const answer = await this.#client.send(call, 'GET', `sys/internal/ui/mounts/${mount}`);
+    if (answer.status === 403) throw refused('store', 'GET', `${mount}/`);
+    if (answer.status !== 200) throw unexpectedStatus('store', `GET sys/internal/ui/mounts/${mount}`, answer);
     const { data } = JSON.parse(answer.body) as {
       data?: { type?: string; options?: { version?: string } | null };
     };
@@ -119,31 +109,7 @@ export class Kv {
     this.#checked = true;
   }
 
-  async #request(call: Call, method: string, path: string, body?: SecretValue): Promise<HttpAnswer> {
-    const whole = `${this.#spec.mount}/${path}`;
-    const answer = await this.#send(call, method, whole, body);
-    if (answer.status !== 403) return answer;
-    // The token may have ended or been replaced; refused requests did nothing, so a second try is safe.
-    this.#login.forget();
-    const again = await this.#send(call, method, whole, body);
-    if (again.status === 403) throw refused(method, whole);
-    return again;
-  }
-
-  async #send(call: Call, method: string, path: string, body?: SecretValue): Promise<HttpAnswer> {
-    const token = await this.#login.token(call);
-    const { address, namespace } = this.#spec;
-    return httpRequest(call.deadline, {
-      url: `${address.replace(/\/$/, '')}/v1/${path.split('/').map(encodeURIComponent).join('/')}`,
-      method,
-      headers: {
-        'x-vault-token': token,
-        'x-vault-request': 'true',
-        ...(namespace === undefined ? {} : { 'x-vault-namespace': namespace }),
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body }),
-      maxBytes: MAX_ANSWER,
-    });
+  #request(call: Call, method: string, path: string, body?: SecretValue): Promise<HttpAnswer> {
+    return this.#client.request(call, method, `${this.#spec.mount}/${path}`, body);
   }
 }

@@ -1,13 +1,11 @@
-import type { Call } from '../../core/call.ts';
-import { RotorError } from '../../core/errors.ts';
-import { type HttpAnswer, httpRequest } from '../../core/http.ts';
-import { Deadline } from '../../core/retry.ts';
-import { SecretValue } from '../../core/secret.ts';
-import { secretIn } from '../../core/secret-file.ts';
-import type { VaultSpec } from './spec.ts';
-import { unexpectedStatus } from './troubles.ts';
-
-const WHOSE = 'auth of the Vault store';
+import type { Call } from '../call.ts';
+import { RotorError } from '../errors.ts';
+import { type HttpAnswer, httpRequest } from '../http.ts';
+import { Deadline } from '../retry.ts';
+import { SecretValue } from '../secret.ts';
+import { secretIn } from '../secret-file.ts';
+import type { VaultServer } from './server.ts';
+import { type Side, unexpectedStatus, WORDS } from './troubles.ts';
 
 /** A token that Vault gave, and when it should be replaced (monotonic ms); never, when undefined. */
 interface Held {
@@ -19,14 +17,18 @@ interface Held {
 
 /** Keeps a token of Vault at hand: logs in when needed, and again, or renews it, before it ends. */
 export class VaultLogin {
-  readonly #spec: VaultSpec;
+  readonly #spec: VaultServer;
+  readonly #side: Side;
+  readonly #whose: string;
   #held: Held | undefined;
 
-  constructor(spec: VaultSpec) {
+  constructor(spec: VaultServer, side: Side) {
     this.#spec = spec;
+    this.#side = side;
+    this.#whose = `auth of the Vault ${side}`;
   }
 
-  /** @throws RotorError `reference.unresolved`, `store.refused`, `store.unavailable` */
+  /** @throws RotorError `reference.unresolved`, and what {@link WORDS} name as refused and unavailable */
   async token(call: Call): Promise<SecretValue> {
     const held = this.#held;
     if (held && (held.until === undefined || call.clock.monotonicMs() < held.until)) return held.token;
@@ -53,18 +55,18 @@ export class VaultLogin {
     if (auth.token) return this.#fromFile(call, auth.token.file);
     if (auth.kubernetes) {
       const { mount, role, tokenFile } = auth.kubernetes;
-      return this.#login(call, mount, { role, jwt: (await secretIn(tokenFile, WHOSE)).reveal() });
+      return this.#login(call, mount, { role, jwt: (await secretIn(tokenFile, this.#whose)).reveal() });
     }
     if (auth.appRole) {
       const { mount, roleId, secretIdFrom } = auth.appRole;
-      const secret_id = (await secretIn(secretIdFrom.file, WHOSE)).reveal();
+      const secret_id = (await secretIn(secretIdFrom.file, this.#whose)).reveal();
       return this.#login(call, mount, { role_id: roleId, secret_id });
     }
     if (auth.jwt) {
       const { mount, role, from } = auth.jwt;
-      return this.#login(call, mount, { role, jwt: (await secretIn(from.file, WHOSE)).reveal() });
+      return this.#login(call, mount, { role, jwt: (await secretIn(from.file, this.#whose)).reveal() });
     }
-    throw new RotorError('internal.bug', { what: 'a Vault store without a way to log in' });
+    throw new RotorError('internal.bug', { what: 'a Vault without a way to log in' });
   }
 
   /** `POST auth/{mount}/login`, as Vault's pages on AppRole, JWT and Kubernetes auth have it. */
@@ -72,12 +74,12 @@ export class VaultLogin {
     const path = `auth/${mount}/login`;
     const answer = await this.#post(call.deadline, path, proof);
     if (answer.status === 400 || answer.status === 403) {
-      throw new RotorError('store.refused', {
+      throw new RotorError(WORDS[this.#side].refused, {
         what: `Vault refuses the login at ${path} (status ${answer.status})`,
-        hint: 'Check role, mount and the referenced token or secret id in `auth` of the Store.',
+        hint: `Check role, mount and the referenced token or secret id in \`auth\` of the ${WORDS[this.#side].manifest}.`,
       });
     }
-    if (answer.status !== 200) throw unexpectedStatus(`POST ${path}`, answer);
+    if (answer.status !== 200) throw unexpectedStatus(this.#side, `POST ${path}`, answer);
     const { auth } = JSON.parse(answer.body) as {
       auth: { client_token: string; lease_duration: number };
     };
@@ -86,7 +88,7 @@ export class VaultLogin {
 
   /** A token that others made: renewed where it can be, read again where it can't. */
   async #fromFile(call: Call, file: string): Promise<Held> {
-    const token = await secretIn(file, WHOSE);
+    const token = await secretIn(file, this.#whose);
     const answer = await this.#post(call.deadline, 'auth/token/renew-self', {}, token);
     if (answer.status === 200) {
       const { auth } = JSON.parse(answer.body) as { auth?: { lease_duration?: number } };
@@ -94,7 +96,7 @@ export class VaultLogin {
     }
     // Root and batch tokens can't be renewed, and a policy may not allow it: what they may do shows when used.
     if (answer.status === 400 || answer.status === 403) return { token, until: undefined, ours: false };
-    throw unexpectedStatus('POST auth/token/renew-self', answer);
+    throw unexpectedStatus(this.#side, 'POST auth/token/renew-self', answer);
   }
 
   #post(deadline: Deadline, path: string, body: object, token?: SecretValue): Promise<HttpAnswer> {
