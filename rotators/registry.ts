@@ -1,6 +1,7 @@
 import { postgresRotator } from './postgres/rotator.ts';
 import { randomRotator } from './random/rotator.ts';
 import type { Rotator } from './rotator.ts';
+import { vaultDatabaseRotator } from './vault-database/rotator.ts';
 
 /** Every kind of credential that Rotor knows. A new one adds its folder and a line here. */
-export const rotators: readonly Rotator[] = [postgresRotator, randomRotator];
+export const rotators: readonly Rotator[] = [postgresRotator, randomRotator, vaultDatabaseRotator];

@@ -9,12 +9,18 @@ export interface Capabilities {
    * passwords. `none`: installing the new secret refuses the old one at once. `no-provider`: nobody checks it.
    */
   readonly overlap: 'two-identities' | 'two-secrets' | 'none' | 'no-provider';
-  /** Who makes the secret: Rotor (`install` sends it) or the provider (`install` receives it). */
+  /** Who makes the secret: Rotor (`install` sends it) or the provider (`generate` receives it). */
   readonly issuedBy: 'rotor' | 'provider';
   /** Whether `usage` sees who still uses a credential. */
   readonly seesUsage: boolean;
   /** What stops a worker that slept past its lease: the provider itself, or only the call's deadline. */
   readonly fence: 'provider' | 'deadline';
+  /**
+   * The provider replaces the secret itself in `generate`, and takes no old one back: from then on there is only forward,
+   * unless `current` is seen to be accepted still. A repeated `generate` returns what an earlier one with the same
+   * `current` has made.
+   */
+  readonly forwardOnly?: true;
 }
 
 /** One observation of who uses a credential at the provider. Never holds a secret. */
@@ -66,7 +72,10 @@ export interface RotatorSession {
    */
   plan(call: Call, current: Credential | undefined, leaked?: boolean): Promise<PlanReport>;
 
-  /** Makes a new credential without telling the provider. Random, so callers must stage it before `install`. */
+  /**
+   * Makes a new credential without telling the provider. Random, so callers must stage it before `install`. Where the
+   * provider issues it, asks the provider for it.
+   */
   generate(call: Call, versionId: string, current: Credential | undefined): Promise<Credential>;
 
   /** Makes the provider accept `pending`. */

@@ -1,10 +1,14 @@
-import { afterEach, expect, test } from 'vitest';
+import { readFile, writeFile } from 'node:fs/promises';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import { rotators } from '../../rotators/registry.ts';
 import type { RotationSpec } from '../../workers/saga/spec.ts';
+import { noVault, stopTestVault } from '../setup/vault.ts';
+import { aStaticRole } from '../setup/vault-database.ts';
 import { type Stage, setStage } from './stage.ts';
 
 /** Every kind and mode beside alternating users, which has the whole matrix of its own (crash-matrix.test.ts). */
-const KINDS: Readonly<Record<string, Readonly<Record<string, (stage: Stage) => Partial<RotationSpec>>>>> = {
+type Changes = (stage: Stage) => Partial<RotationSpec> | Promise<Partial<RotationSpec>>;
+const KINDS: Readonly<Record<string, Readonly<Record<string, Changes>>>> = {
   postgres: {
     'single-user': ({ app, spec }) => ({
       rotator: {
@@ -29,7 +33,22 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, (stage: Stage) => P
       consumers: [],
     }),
   },
+  vaultDatabase: {
+    'static role': async ({ app, spec, client, deliveredFile }) => {
+      const { provider, credential, held } = await aStaticRole(app);
+      // Taking the role on, Vault has set a password.
+      const { password } = await held();
+      for (const file of [spec.initialFrom?.file ?? '', deliveredFile]) {
+        const document = JSON.parse(await readFile(file, 'utf8'));
+        await writeFile(file, JSON.stringify({ ...document, password }));
+      }
+      await fetch(`${client.url}/reload`, { method: 'POST' });
+      return { rotator: { kind: 'vaultDatabase', provider, credential } };
+    },
+  },
 };
+
+const MISSING: Readonly<Record<string, string | undefined>> = { vaultDatabase: noVault };
 
 const POINTS = [
   'generate:performed',
@@ -46,6 +65,7 @@ afterEach(async () => {
   await stage?.stop();
   stage = undefined;
 });
+afterAll(stopTestVault);
 
 test('every registered rotator is in the crash matrix', () => {
   expect(Object.keys(KINDS).sort()).toEqual(rotators.map(({ kind }) => kind).sort());
@@ -53,29 +73,33 @@ test('every registered rotator is in the crash matrix', () => {
 
 for (const [kind, modes] of Object.entries(KINDS)) {
   for (const [mode, changes] of Object.entries(modes)) {
-    test(`${kind}, ${mode}: killed again and again, it ends done and proven`, {
-      timeout: 90_000,
-    }, async () => {
-      stage = await setStage((ledgerUrl) => ledgerUrl);
-      const id = await stage.startRotation(changes(stage));
-      for (const point of POINTS) {
-        const worker = await stage.startWorker({ point: `forward:${point}`, signal: 'SIGKILL' });
-        expect(await worker.exited, `${point}\n${worker.output()}\n${await stage.journal(id)}`).toBe(
-          'SIGKILL',
-        );
-      }
-      await stage.startWorker();
-      const rotation = await stage.ended(id);
-      const told = await stage.journal(id);
-      expect(rotation, told).toMatchObject({ state: 'done', recovered: true });
-      if (kind !== 'random') {
-        expect(stage.client.held(), told).toMatchObject({
-          username: stage.app.roles[0],
-          versionId: rotation.newVersion,
-        });
-        expect(await stage.storedPassword(), told).toBe(stage.client.held().password);
-        expect(told).toContain('"oldRefused": true'.replace(' ', ''));
-      }
-    });
+    test.skipIf(MISSING[kind])(
+      `${kind}, ${mode}: killed again and again, it ends done and proven`,
+      {
+        timeout: 90_000,
+      },
+      async () => {
+        stage = await setStage((ledgerUrl) => ledgerUrl);
+        const id = await stage.startRotation(await changes(stage));
+        for (const point of POINTS) {
+          const worker = await stage.startWorker({ point: `forward:${point}`, signal: 'SIGKILL' });
+          expect(await worker.exited, `${point}\n${worker.output()}\n${await stage.journal(id)}`).toBe(
+            'SIGKILL',
+          );
+        }
+        await stage.startWorker();
+        const rotation = await stage.ended(id);
+        const told = await stage.journal(id);
+        expect(rotation, told).toMatchObject({ state: 'done', recovered: true });
+        if (kind !== 'random') {
+          expect(stage.client.held(), told).toMatchObject({
+            username: stage.app.roles[0],
+            versionId: rotation.newVersion,
+          });
+          expect(await stage.storedPassword(), told).toBe(stage.client.held().password);
+          expect(told).toContain('"oldRefused": true'.replace(' ', ''));
+        }
+      },
+    );
   }
 }

@@ -8,7 +8,7 @@ const usual: Situation = {
   failures: 1,
   generations: 1,
   mayTurnBack: true,
-  oldCompromised: false,
+  noWayBack: false,
   overdue: false,
   cancelled: false,
   random: 0,
@@ -46,34 +46,29 @@ test.each<[string, RotorError, Partial<Situation>, string]>([
     { step: 'revoke', mayTurnBack: false, failures: 11 },
     'retry',
   ],
-  [
-    'the old one has leaked, nobody has the new one: a fresh one',
-    denied,
-    { oldCompromised: true },
-    'regenerate',
-  ],
+  ['the old one has leaked, nobody has the new one: a fresh one', denied, { noWayBack: true }, 'regenerate'],
   [
     'the old one has leaked, and three fresh ones failed: a human',
     denied,
-    { oldCompromised: true, generations: 3 },
+    { noWayBack: true, generations: 3 },
     'ask-human',
   ],
   [
     'the old one has leaked, consumers are moving: on, for longer',
     unreachable,
-    { oldCompromised: true, step: 'rollout', failures: 11 },
+    { noWayBack: true, step: 'rollout', failures: 11 },
     'retry',
   ],
   [
     'the old one has leaked, and consumers fail for good: a human',
     unhealthy,
-    { oldCompromised: true, step: 'rollout', failures: 12 },
+    { noWayBack: true, step: 'rollout', failures: 12 },
     'ask-human',
   ],
   [
     'the old one has leaked, and somebody cancels: a human',
     unreachable,
-    { oldCompromised: true, cancelled: true },
+    { noWayBack: true, cancelled: true },
     'ask-human',
   ],
 ])('%s', (_what, error, situation, expected) => {
@@ -99,7 +94,7 @@ test('a leaked credential is never gone back to, whatever fails', () => {
     for (const error of [unreachable, lost, denied, rejected, unhealthy]) {
       for (let failures = 1; failures <= 13; failures += 1) {
         for (const cancelled of [false, true]) {
-          const answer = answerTo(error, { ...usual, step, failures, cancelled, oldCompromised: true });
+          const answer = answerTo(error, { ...usual, step, failures, cancelled, noWayBack: true });
           expect(answer.do).not.toBe('turn-back');
         }
       }

@@ -12,8 +12,8 @@ export interface Situation {
   readonly generations: number;
   /** Nothing of the old credential has been killed yet. */
   readonly mayTurnBack: boolean;
-  /** The old credential has leaked: nothing may go back to it. */
-  readonly oldCompromised: boolean;
+  /** The old credential has leaked, or the provider has replaced it for good: nothing may go back to it. */
+  readonly noWayBack: boolean;
   readonly overdue: boolean;
   readonly cancelled: boolean;
   /** In [0, 1). */
@@ -59,12 +59,12 @@ export function answerTo(error: RotorError, situation: Situation): Answer {
 const BEFORE_CONSUMERS: ReadonlySet<StepName> = new Set(['generate', 'install', 'verify']);
 
 /**
- * What comes after giving up on a step: the way back, unless the old credential has leaked. Then it is only forward: to
- * a fresh credential while nobody holds this one, else with this one for longer, else a human decides.
+ * What comes after giving up on a step: the way back, unless nothing may go back to the old credential. Then it is only
+ * forward: to a fresh credential while nobody holds this one, else with this one for longer, else a human decides.
  */
 function instead(situation: Situation, retry: Answer, worthRepeating: boolean): Answer {
-  const { oldCompromised, overdue, cancelled, step, generations, failures } = situation;
-  if (!oldCompromised) return { do: 'turn-back' };
+  const { noWayBack, overdue, cancelled, step, generations, failures } = situation;
+  if (!noWayBack) return { do: 'turn-back' };
   if (overdue || cancelled) return { do: 'ask-human' };
   if (BEFORE_CONSUMERS.has(step) && generations < ATTEMPTS.generations) return { do: 'regenerate' };
   return worthRepeating && failures < ATTEMPTS.fromRevokeOn ? retry : { do: 'ask-human' };

@@ -246,7 +246,7 @@ export class Run {
       failures: this.#journal.position.failures + 1,
       generations: this.#journal.position.generations,
       mayTurnBack: mayTurnBack(this.#journal.position),
-      oldCompromised: await this.#oldHasLeaked(),
+      noWayBack: await this.#noWayBack(error),
       overdue: this.#journal.overdue,
       cancelled: this.#journal.cancel,
       random: this.#saga.random.int(1_000) / 1_000,
@@ -277,6 +277,26 @@ export class Run {
     return this.#oldVersion !== undefined && (await isCompromised(this.#saga.ledger, this.#oldVersion));
   }
 
+  /**
+   * Nothing may go back to the old credential: it has leaked, or the provider has replaced it for good.
+   * @param error why going back is thought of; undefined when it isn't
+   */
+  async #noWayBack(error?: RotorError): Promise<boolean> {
+    if (await this.#oldHasLeaked()) return true;
+    const { rotator } = this.#required();
+    const asked = this.#journal.position.touched.includes('generate');
+    if (!rotator.capabilities.forwardOnly || !asked || this.#oldVersion === undefined) return false;
+    // A provider that was asked and didn't say no may still do it.
+    if (this.#inDoubt || !error || error.kind === 'ambiguous') return true;
+    const context = this.#context();
+    const old = await context.oldCredential();
+    if (!old) return false;
+    return rotator.attempt(context.call(), old).then(
+      (seen) => seen !== 'accepted',
+      () => true,
+    );
+  }
+
   async #turnBack(error: RotorError, entries: readonly JournalEntry[] = []): Promise<RunOutcome | undefined> {
     this.#log.warn({ err: error }, 'the way forward is given up');
     return turnBack(this.#turnable(), error, entries);
@@ -288,7 +308,7 @@ export class Run {
       steps: this.#steps,
       overlap: this.#required().rotator.capabilities.overlap,
       context: () => this.#context(),
-      oldHasLeaked: () => this.#oldHasLeaked(),
+      noWayBack: (error) => this.#noWayBack(error),
       announce: (direction, step, before, change, facts) =>
         this.#announce(direction, step, before, change, facts),
       askHuman: (error, entries) => this.#askHuman(error, entries),

@@ -14,7 +14,8 @@ export interface Turnable {
   readonly steps: StepTable;
   readonly overlap: string;
   context(): StepContext;
-  oldHasLeaked(): Promise<boolean>;
+  /** Nothing may go back to the old credential. */
+  noWayBack(error?: RotorError): Promise<boolean>;
   /** Commits the intent of a step, with what comes before it. */
   announce(
     direction: Direction,
@@ -35,13 +36,13 @@ export function nextBack({
   return undoOrder(position.touched, overlap).find((step) => !position.undone.has(step));
 }
 
-/** Begins the way back, unless the old credential has leaked. Why is in the journal: whoever ends the way tells it. */
+/** Begins the way back, unless nothing may go back to the old credential. Why is in the journal: whoever ends the way tells it. */
 export async function turnBack(
   run: Turnable,
   error: RotorError,
   entries: readonly JournalEntry[] = [],
 ): Promise<RunOutcome | undefined> {
-  if (await run.oldHasLeaked()) return run.askHuman(error, entries);
+  if (await run.noWayBack(error)) return run.askHuman(error, entries);
   const change: Change = { direction: 'back', error: error.toJSON() };
   const next = nextBack(run);
   if (!next) return run.rolledBack(entries, change);
@@ -63,9 +64,10 @@ export async function regenerate(run: Turnable, entries: readonly JournalEntry[]
   const context = run.context();
   const { touched, undone } = run.position;
   const installed = touched.includes('install') && !undone.has('install');
-  // Where the secret is replaced in place, taking it back would put a leaked one into its place: the next overwrites it.
+  // Where the secret is replaced in place, taking it back would put a leaked one into its place, if the provider took it:
+  // the next overwrites it.
   const inPlace = run.overlap === 'none';
-  const takeBack = installed && !(inPlace && (await run.oldHasLeaked()));
+  const takeBack = installed && !(inPlace && (await run.noWayBack()));
   if (takeBack) await run.steps.install?.undo?.(context);
   const forgotten = (await run.steps.generate?.undo?.(context)) as Done;
   return run.announce('forward', 'generate', entries, {
