@@ -4,7 +4,8 @@ import { rateLimitMs } from '../../../core/rate-limit.ts';
 import type { Deadline } from '../../../core/retry.ts';
 import { SecretValue } from '../../../core/secret.ts';
 import { secretIn } from '../../../core/secret-file.ts';
-import { awsConnection, clientsOf } from '../../../stores/aws/connection.ts';
+import { awsConnection } from '../../../stores/aws/connection.ts';
+import { clientsOf } from '../../../stores/clients.ts';
 import type { AwsSpec } from '../../../stores/aws/spec.ts';
 import type { CustomFunction } from '../runbook-schema.ts';
 
