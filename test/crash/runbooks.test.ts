@@ -184,7 +184,7 @@ async function killed(
       });
     const died = once(child, 'exit');
     // What is recorded may be so by a process that died elsewhere right then: nobody comes by that point any more.
-    const met = async () => left.every((point) => point.endsWith(':recorded')) && (await reached());
+    const met = async () => left.every((point) => /^follow:|:recorded$/.test(point)) && (await reached());
     let done = await waitUntil(met, child);
     if (done && left.length > 0)
       done = await Promise.race([setTimeout(MISSED_MS, true), died.then(() => false)]);
