@@ -5,8 +5,8 @@ import type { Deadline } from '../../../core/retry.ts';
 import { SecretValue } from '../../../core/secret.ts';
 import { secretIn } from '../../../core/secret-file.ts';
 import { awsConnection } from '../../../stores/aws/connection.ts';
-import { clientsOf } from '../../../stores/clients.ts';
 import type { AwsSpec } from '../../../stores/aws/spec.ts';
+import { clientsOf } from '../../../stores/clients.ts';
 import type { CustomFunction } from '../runbook-schema.ts';
 
 /** What became of a call: refused for good, in words; or answered by the function, which may have failed (`error`). */
