@@ -2,6 +2,7 @@ import type { Keyring } from '../core/seal-keyring.ts';
 import { awsParameterStore } from './aws-parameter-store/store.ts';
 import { awsSecretsManagerStore } from './aws-secrets-manager/store.ts';
 import { azureKeyVaultStore } from './azure-key-vault/store.ts';
+import { gcpSecretManagerStore } from './gcp-secret-manager/store.ts';
 import { localStore } from './local/store.ts';
 import type { Store } from './store.ts';
 import { vaultStore } from './vault/store.ts';
@@ -19,5 +20,6 @@ export function stores({ keyring }: StoreDependencies): readonly Store[] {
     awsParameterStore(),
     vaultStore,
     azureKeyVaultStore(),
+    gcpSecretManagerStore(),
   ];
 }

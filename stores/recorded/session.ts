@@ -11,6 +11,7 @@ import {
   EMPTY,
   effective,
   encodeState,
+  followed,
   marked,
   type RecordedVersion,
   type State,
@@ -150,12 +151,14 @@ export class RecordedSession implements StoreSession {
   async #look(call: Call, path: string): Promise<View> {
     const { format, product } = this.#shelf;
     const record = await this.#shelf.record(call, path);
-    const state = record.data ? decodeState(record.data, format, product, path) : EMPTY;
+    const known = record.data ? decodeState(record.data, format, product, path) : EMPTY;
     const newest = await this.#shelf.newest(call, path);
-    const { live } = state;
-    const unsure = live !== undefined && !live.published && live.number === newest.number;
-    const same = unsure ? await this.#carries(call, path, newest, state, live.versionId) : false;
+    const { live } = known;
+    const unsure =
+      live && (newest.number > live.number || (newest.number === live.number && !live.published));
+    const same = unsure ? await this.#carries(call, path, newest, known, live.versionId) : false;
     const seen = { ...newest, gone: newest.document === undefined, same };
+    const state = followed(known, seen);
     const current = currentOf(state, seen, path);
     const versions = effective(state, current, seen);
     return { state, record, newest, current, versions };

@@ -1,6 +1,15 @@
 import { expect, test } from 'vitest';
 import { SecretValue } from '../../core/secret.ts';
-import { currentOf, decodeState, effective, encodeState, marked, type Seen, type State } from './state.ts';
+import {
+  currentOf,
+  decodeState,
+  effective,
+  encodeState,
+  followed,
+  marked,
+  type Seen,
+  type State,
+} from './state.ts';
 
 const AT = new Date('2026-01-02T03:04:05.678Z');
 const seen = (changes: Partial<Seen> = {}): Seen => ({
@@ -103,4 +112,20 @@ test('a record is read back as it was written, and nothing else is', () => {
   expect(decodeState(encodeState(known, 'f/1'), 'f/1', 'Vault', 'x')).toEqual(known);
   for (const data of [SecretValue.of('{"mine":1}'), encodeState(known, 'f/2')])
     expect(() => decodeState(data, 'f/1', 'Vault', 'x')).toThrow('store path x');
+});
+
+test('a document that two workers published is Rotor’s under its later number, and both are remembered', () => {
+  const known = state({ versionId: 'b', number: 4, published: true });
+  const once = followed(
+    { ...known, versions: [{ ...version('b'), numbers: [4] }] },
+    { number: 5, same: true },
+  );
+  expect(once).toMatchObject({ live: { number: 5, published: true }, versions: [{ numbers: [4, 5] }] });
+  expect(followed(known, { number: 5, same: false })).toBe(known);
+  // What isn't on record as published gets its number when it is.
+  const decided = state({ versionId: 'b', number: 4, published: false });
+  expect(followed(decided, { number: 5, same: true })).toMatchObject({
+    live: { number: 5, published: false },
+    versions: [{ numbers: [] }, { numbers: [] }],
+  });
 });

@@ -31,7 +31,7 @@ export interface Live {
   readonly published: boolean;
 }
 
-/** The newest version at the path itself. `same`: it holds the document of `State.live`. */
+/** The newest version at the path itself. `same`: it is none but Rotor's, since it holds the document of `State.live`. */
 export interface Seen {
   readonly number: number;
   readonly createdAt: Date;
@@ -91,6 +91,21 @@ export function currentOf({ live }: State, seen: Seen, path: string): Current {
     return { is: 'ours', versionId: live.versionId, published: live.published };
   }
   return { is: 'foreign', versionId: foreignId(path, seen.number, seen.createdAt) };
+}
+
+/**
+ * The state when consumers read the live document under another number than was foreseen: where writes take no
+ * condition, two workers that carry out one decision may both write it.
+ */
+export function followed(state: State, { number, same }: Pick<Seen, 'number' | 'same'>): State {
+  const { live, versions } = state;
+  if (!live || !same || live.number === number) return state;
+  const all = versions.map((version) =>
+    version.versionId === live.versionId && live.published
+      ? { ...version, numbers: [...version.numbers, number] }
+      : version,
+  );
+  return { ...state, versions: all, live: { ...live, number } };
 }
 
 /** The versions with their stages as they are, given what consumers read. */

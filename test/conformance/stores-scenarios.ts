@@ -7,6 +7,7 @@ import type { StoreSession } from '../../stores/store.ts';
 import { awsEnvironment, findMoto, type Moto, startMoto } from '../setup/moto.ts';
 import { noVault, stopTestVault, testVault } from '../setup/vault.ts';
 import { azureScenario } from './stores-azure-scenario.ts';
+import { googleScenario } from './stores-google-scenario.ts';
 
 /** What the kit needs of a store: sessions on one fresh, empty home, and where to look for plaintext. */
 export interface StoreHome {
@@ -82,6 +83,7 @@ export const storeScenarios: Readonly<Record<string, StoreScenario>> = {
     stop: async () => stopTestVault(),
   },
   azureKeyVault: azureScenario,
+  gcpSecretManager: googleScenario,
   awsParameterStore: {
     server: 'emulator: moto',
     skipped: findMoto().skipped,

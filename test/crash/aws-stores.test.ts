@@ -95,6 +95,7 @@ test('every registered store is in a crash matrix', () => {
     'vault',
     // stores-latest.test.ts
     'azureKeyVault',
+    'gcpSecretManager',
     ...Object.values(KINDS).map((kind) => kind.store('').kind),
   ];
   const registered = stores({ keyring: Keyring.generate() }).map(({ kind }) => kind);

@@ -4,6 +4,7 @@ import type { RotationSpec } from '../../workers/saga/spec.ts';
 import type { Disturb, HttpDouble } from '../doubles/http-double.ts';
 import { startKeyVault, type TestKeyVault } from '../setup/key-vault.ts';
 import { type LatestReader, startLatestReader } from '../setup/latest-reader.ts';
+import { startSecretManager, type TestSecretManager } from '../setup/secret-manager.ts';
 import { type Stage, type StartedWorker, setStage } from './stage.ts';
 
 /**
@@ -23,19 +24,24 @@ interface Kind {
 }
 
 let azure: TestKeyVault;
+let google: TestSecretManager;
 let stage: Stage | undefined;
 let reader: LatestReader | undefined;
 
 beforeAll(async () => {
   azure = await startKeyVault();
+  google = await startSecretManager();
 });
 afterEach(async () => {
-  azure.vault.disturb = () => Promise.resolve(undefined);
+  for (const double of [azure.vault, google.google]) double.disturb = () => Promise.resolve(undefined);
   await reader?.stop();
   await stage?.stop();
   [reader, stage] = [undefined, undefined];
 });
-afterAll(() => azure.stop());
+afterAll(async () => {
+  await azure.stop();
+  await google.stop();
+});
 
 const KINDS: Readonly<Record<string, Kind>> = {
   azureKeyVault: {
@@ -57,6 +63,25 @@ const KINDS: Readonly<Record<string, Kind>> = {
       /^PUT \/secrets\/shop-[0-9a-f-]{36}$/,
     ],
     late: [/^DELETE .*---rotor-turn-/, /^PATCH .*---rotor-stages/],
+  },
+  gcpSecretManager: {
+    store: (path) => ({
+      kind: 'gcpSecretManager',
+      spec: { project: 'shop-1', endpoint: google.google.url, alias: 'in-use' },
+      path,
+    }),
+    double: () => google.google,
+    put: (name, document) => google.google.put(`projects/shop-1/secrets/${name}`, document),
+    latest: (name) => google.google.read(`projects/shop-1/secrets/${name}`),
+    points: [
+      /^POST .*\/secrets$/,
+      /^POST .*---rotor:addVersion$/,
+      /^PATCH .*---rotor$/,
+      // The decision to publish, and the publication.
+      /^PATCH .*---rotor$/,
+      /^POST .*\/shop-[0-9a-f-]{36}:addVersion$/,
+    ],
+    late: [/^PATCH .*\/shop-[0-9a-f-]{36}$/],
   },
 };
 

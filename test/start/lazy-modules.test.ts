@@ -26,6 +26,7 @@ test.each([
   [['orchestrator/cli/main.ts', '--help']],
   [['orchestrator/cli/main.ts', 'validate', '-f', 'examples/aws-secrets-manager']],
   [['orchestrator/cli/main.ts', 'validate', '-f', 'examples/azure-key-vault']],
+  [['orchestrator/cli/main.ts', 'validate', '-f', 'examples/gcp-secret-manager']],
   [['stores/registry.ts']],
 ])('%s loads no SDK of a cloud', async ([program = '', ...args]) => {
   const modules = await loadedBy(here(program), ...args.map((arg) => (arg.includes('/') ? here(arg) : arg)));
