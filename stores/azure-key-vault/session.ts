@@ -119,8 +119,8 @@ export class KeyVaultSession implements StoreSession {
         },
       );
     });
-    // The claims for a path that was empty stay: their name is needed again if it is emptied once more.
-    if (latest) await endTurn(call, this.#vault, turn);
+    // A path that was empty may be so once more, and a name that is deleted can't be used for a while.
+    await endTurn(call, this.#vault, turn, { versionId, nameIsNeeded: latest === undefined });
     await this.#published(call, names, versionId);
   }
 

@@ -34,11 +34,15 @@ async function connect({
     ...(tenantId ? { tenantId } : {}),
     ...(clientId ? { managedIdentityClientId: clientId, workloadIdentityClientId: clientId } : {}),
   });
-  return new Client(vaultUrl, credential, {
+  return new Client(vaultUrl, credential, connectionOptions(vaultUrl));
+}
+
+export function connectionOptions(vaultUrl: string) {
+  return {
     // What is repeated, and until when, is decided by the call's deadline, which the SDK doesn't know.
     retryOptions: { maxRetries: 0 },
     // The SDK asks for tokens only where the vault belongs to the service that its challenge names. A double on this
     // machine belongs to none; anywhere else the check stays.
     disableChallengeResourceVerification: isLoopback(vaultUrl),
-  });
+  };
 }

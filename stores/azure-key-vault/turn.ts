@@ -48,10 +48,20 @@ export async function inTurn(
   }
 }
 
-/** Removes the claims when the publication that they were for is over. What stays is in nobody's way. */
-export async function endTurn(call: Call, vault: KeyVaultCalls, turn: string): Promise<void> {
+/**
+ * Removes the claims when the publication that they were for is over; where their name is needed again, it takes back
+ * its own. What stays ends by itself.
+ */
+export async function endTurn(
+  call: Call,
+  vault: KeyVaultCalls,
+  turn: string,
+  own: { readonly versionId: string; readonly nameIsNeeded: boolean },
+): Promise<void> {
   try {
-    await vault.remove(call, turn);
+    if (!own.nameIsNeeded) return await vault.remove(call, turn);
+    for (const { version, versionId } of await livingClaims(call, vault, turn))
+      if (versionId === own.versionId) await vault.update(call, turn, version, { enabled: false });
   } catch (error) {
     call.log.warn({ err: error, secret: turn }, 'the claims of a publication that is over are not deleted');
   }
