@@ -6,8 +6,10 @@ import { onTestFinished } from 'vitest';
 import { githubActionsSecretDelivery } from '../../workers/deliveries/github-actions-secret/delivery.ts';
 import { gitlabVariableDelivery } from '../../workers/deliveries/gitlab-variable/delivery.ts';
 import { httpSinkDelivery } from '../../workers/deliveries/http-sink/delivery.ts';
+import { jenkinsCredentialDelivery } from '../../workers/deliveries/jenkins-credential/delivery.ts';
 import { GithubActionsDouble } from '../doubles/github-actions.ts';
 import { GitlabDouble } from '../doubles/gitlab.ts';
+import { JenkinsDouble } from '../doubles/jenkins.ts';
 import { SinkDouble } from '../doubles/sink.ts';
 import type { DeliveryScenario } from './deliveries-scenarios.ts';
 
@@ -124,6 +126,45 @@ export async function intoGithub(options: object = {}): Promise<DeliveryScenario
       visibility: undefined,
       selectedRepositories: undefined,
     }),
+    refusedAs: 'delivery.not-found',
+  };
+}
+
+export const JENKINS_TOKEN = 'jenkins-double';
+
+export async function aJenkins(options: object = {}) {
+  const jenkins = await new JenkinsDouble('rotor', JENKINS_TOKEN).listen();
+  onTestFinished(() => jenkins.stop());
+  const tokenFrom = { file: await aSecretFile(JENKINS_TOKEN) };
+  const open = (more: object = {}) => {
+    const written = {
+      url: jenkins.url,
+      user: 'rotor',
+      tokenFrom,
+      credentials: [
+        { id: 'orders-db', usernamePassword: { username: '{{username}}', password: '{{password}}' } },
+      ],
+      acknowledgeUnseen: true,
+      ...options,
+      ...more,
+    };
+    return jenkinsCredentialDelivery.open(jenkinsCredentialDelivery.spec.parse(written));
+  };
+  return { jenkins, open };
+}
+
+/** @param field in which Jenkins keeps the secret of that kind */
+export async function intoJenkins(field: string, options: object = {}): Promise<DeliveryScenario> {
+  const { jenkins, open } = await aJenkins(options);
+  return {
+    session: open(),
+    read: () => soon(() => jenkins.text([...jenkins.credentials.keys()][0] ?? '', field)),
+    // The secret can't be compared: whose it is, is changed.
+    tamper: async () => {
+      for (const kept of jenkins.credentials.values())
+        kept.xml = kept.xml.replace(/form \w+/, 'form another');
+    },
+    unreachable: open({ folder: 'shop/gone' }),
     refusedAs: 'delivery.not-found',
   };
 }

@@ -2,11 +2,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Credential } from '../../core/credential.ts';
 import { SecretValue } from '../../core/secret.ts';
+import type { DeliverySession } from '../../workers/deliveries/delivery.ts';
 import { httpSinkDelivery } from '../../workers/deliveries/http-sink/delivery.ts';
 import { putOff } from '../doubles/github.ts';
 import { SinkDouble } from '../doubles/sink.ts';
 import { aCall } from '../setup/call.ts';
-import { aGithub, aGitlab, aSecretFile } from './ci-scenarios.ts';
+import { aGithub, aGitlab, aJenkins, aSecretFile } from './ci-scenarios.ts';
 
 const credential = (versionId: string, password = `password-of-${versionId}`): Credential => ({
   versionId,
@@ -183,6 +184,111 @@ test('github: an app makes one token for many calls, another when it was taken b
     code: 'delivery.permission-denied',
     message: expect.stringContaining('lacks the permission "Secrets: write"'),
   });
+});
+
+const JENKINS_TWO = [
+  { id: 'user', usernamePassword: { username: '{{username}}-{{versionId}}', password: '{{password}}' } },
+  { id: 'text', secretText: { value: '{{password}}' } },
+];
+
+test('jenkins: what a cut left half done is finished by a repeat, and no more', async () => {
+  const { jenkins, open } = await aJenkins({ credentials: JENKINS_TWO });
+  const session = open();
+  await session.deliver(aCall(), v1);
+  jenkins.disturb = async (when, { method, path }) =>
+    when === 'after' && method === 'POST' && path.includes('/user/') ? 'cut' : undefined;
+  await expect(session.deliver(aCall(), v2)).rejects.toMatchObject({ kind: 'ambiguous' });
+  expect(jenkins.text('system/_/user', 'password')).toBe('password-of-v2');
+  expect(jenkins.text('system/_/text', 'secret')).toBe('password-of-v1');
+  jenkins.disturb = async () => undefined;
+  jenkins.asked.length = 0;
+  await session.deliver(aCall(), v2);
+  expect(jenkins.asked.filter((each) => each.startsWith('POST'))).toEqual([
+    'POST /credentials/store/system/domain/_/credential/text/config.xml',
+  ]);
+  expect(await session.holds(aCall(), v2)).toBe(true);
+  expect(session.warnings).toHaveLength(2);
+});
+
+test('jenkins: markup in a value stays a value; a control character is refused, but in a file', async () => {
+  const nasty = credential('v1', `</password><scope>SYSTEM</scope>&amp;"'\r\n]]>`);
+  const { jenkins, open } = await aJenkins();
+  await open().deliver(aCall(), nasty);
+  expect(jenkins.text('system/_/orders-db', 'password')).toBe(nasty.secrets.password?.reveal());
+  expect(jenkins.text('system/_/orders-db', 'scope')).toBe('GLOBAL');
+  const control = credential('v2', 'bell\u0007');
+  for (const refused of [open().plan(aCall(), control), open().deliver(aCall(), control)])
+    await expect(refused).rejects.toMatchObject({
+      code: 'delivery.invalid',
+      message: expect.not.stringContaining('bell'),
+    });
+  const file = { id: 'f', secretFile: { name: 'db.env', content: '{{password}}' } };
+  await open({ credentials: [file] }).deliver(aCall(), control);
+  expect(jenkins.text('system/_/f', 'secretBytes')).toBe('bell\u0007');
+});
+
+test("jenkins: somebody else's credential is taken over with `adopt` only, of another kind too", async () => {
+  const { jenkins, open } = await aJenkins();
+  const theirs = '<x.Y><id>orders-db</id><description>by hand</description></x.Y>';
+  jenkins.credentials.set('system/_/orders-db', { xml: theirs });
+  await expect(open().plan(aCall())).rejects.toMatchObject({ code: 'delivery.not-owned' });
+  await expect(open().deliver(aCall(), v1)).rejects.toMatchObject({ code: 'delivery.not-owned' });
+  expect(await open().differences?.(aCall(), v1)).toEqual(
+    expect.arrayContaining([expect.objectContaining({ what: 'orders-db is of another kind' })]),
+  );
+  await open({ adopt: true }).deliver(aCall(), v1);
+  expect(await open().holds(aCall(), v1)).toBe(true);
+});
+
+test('jenkins: one that somebody made in the same moment is not overwritten', async () => {
+  const { jenkins, open } = await aJenkins();
+  jenkins.disturb = async (when, { path }) => {
+    const theirs = { xml: '<x.Y><id>orders-db</id><description>by hand</description></x.Y>' };
+    if (when === 'before' && path.endsWith('createCredentials'))
+      jenkins.credentials.set('system/_/orders-db', theirs);
+    return undefined;
+  };
+  await expect(open().deliver(aCall(), v1)).rejects.toMatchObject({ kind: 'ambiguous' });
+  await expect(open().deliver(aCall(), v1)).rejects.toMatchObject({ code: 'delivery.not-owned' });
+});
+
+test.each([
+  ['View', (session) => session.plan(aCall())],
+  ['Create', (session) => session.deliver(aCall(), v1)],
+  ['Update', (session) => session.deliver(aCall(), v2)],
+] as [string, (session: DeliverySession) => Promise<void>][])(
+  'jenkins: a missing permission %s is named',
+  async (permission, act) => {
+    const { jenkins, open } = await aJenkins();
+    if (permission === 'Update') await open().deliver(aCall(), v1);
+    jenkins.allowed.delete(permission);
+    await expect(act(open())).rejects.toMatchObject({
+      code: 'delivery.permission-denied',
+      kind: 'terminal',
+      message: expect.stringContaining(`Credentials/${permission} for rotor`),
+    });
+  },
+);
+
+test('jenkins: a bad token, a password instead of one, a folder that is gone, and trouble inside are told apart', async () => {
+  const { jenkins, open } = await aJenkins();
+  await expect(open({ user: 'nobody' }).plan(aCall())).rejects.toMatchObject({ code: 'delivery.refused' });
+  await expect(open({ folder: 'shop/gone' }).plan(aCall())).rejects.toMatchObject({
+    code: 'delivery.not-found',
+  });
+  jenkins.byPassword = true;
+  await expect(open().deliver(aCall(), v1)).rejects.toMatchObject({
+    code: 'delivery.refused',
+    hint: expect.stringContaining('API token'),
+  });
+  for (const [status, kind] of [
+    [302, 'terminal'],
+    [500, 'ambiguous'],
+    [503, 'ambiguous'],
+  ] as const) {
+    jenkins.instead.push({ status });
+    await expect(open().plan(aCall())).rejects.toMatchObject({ kind });
+  }
 });
 
 test('http sink: signed as Standard Webhooks, without a secret in plain sight, and a late worker is turned away', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import type { DeliverySession } from '../../workers/deliveries/delivery.ts';
 import { fileDelivery } from '../../workers/deliveries/file/delivery.ts';
-import { intoGithub, intoGitlab, intoSink } from './ci-scenarios.ts';
+import { intoGithub, intoGitlab, intoJenkins, intoSink } from './ci-scenarios.ts';
 import { intoSecrets } from './cluster-scenarios.ts';
 
 /** What the kit needs of a delivery: one fresh target, looked at and disturbed the way consumers and people do. */
@@ -84,6 +84,32 @@ export const deliveryScenarios: Readonly<
     'of an organization': () =>
       intoGithub({ repository: undefined, visibility: 'selected', selectedRepositories: ['shop', 'web'] }),
     'of Dependabot': () => intoGithub({ dependabot: true }),
+  },
+  jenkinsCredential: {
+    'user and password': () => intoJenkins('password'),
+    'secret text, in a folder': () =>
+      intoJenkins('secret', {
+        folder: 'shop/orders',
+        domain: 'ci',
+        credentials: [{ id: 'orders-db', secretText: { value: 'u={{username}} p={{password}}' } }],
+      }),
+    'SSH key': () =>
+      intoJenkins('privateKey', {
+        credentials: [
+          {
+            id: 'k',
+            sshKey: {
+              username: '{{username}}',
+              privateKey: 'KEY\r\n{{password}}\n',
+              passphrase: '{{password}}',
+            },
+          },
+        ],
+      }),
+    'secret file': () =>
+      intoJenkins('secretBytes', {
+        credentials: [{ id: 'f', secretFile: { name: 'db.env', content: 'PASSWORD={{password}}\n' } }],
+      }),
   },
   httpSink: {
     verified: () => intoSink('verified'),

@@ -8,6 +8,7 @@ import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { GithubActionsDouble } from '../doubles/github-actions.ts';
 import { GitlabDouble } from '../doubles/gitlab.ts';
 import type { Disturb, HttpDouble } from '../doubles/http-double.ts';
+import { JenkinsDouble } from '../doubles/jenkins.ts';
 import { SinkDouble } from '../doubles/sink.ts';
 import { type Stage, type StartedWorker, setStage } from './stage.ts';
 import { WITHOUT_CLUSTER } from './strategies.ts';
@@ -52,6 +53,18 @@ const TARGETS: Readonly<Record<string, (folder: string) => Promise<Target>>> = {
       ],
     };
     return { double, spec, held: () => [...double.secrets.values()].map(({ value }) => value).join(' ') };
+  },
+  jenkinsCredential: async (folder) => {
+    const double = await new JenkinsDouble('rotor', 'crash-token').listen();
+    const spec = {
+      url: double.url,
+      folder: 'shop/orders',
+      user: 'rotor',
+      tokenFrom: { file: await tokenIn(folder) },
+      credentials: [{ id: 'db', usernamePassword: { username: '{{username}}', password: '{{password}}' } }],
+      acknowledgeUnseen: true,
+    };
+    return { double, spec, held: () => [...double.credentials.values()].map(({ xml }) => xml).join(' ') };
   },
 };
 

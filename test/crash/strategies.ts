@@ -23,5 +23,5 @@ export const WITH_REAL_PODS = {
 /** Rollouts that ask no cluster for anything, and deliveries to somewhere else. */
 export const WITHOUT_CLUSTER = {
   rollouts: ['reload', 'none'],
-  deliveries: ['file', 'httpSink', 'gitlabVariable', 'githubActionsSecret'],
+  deliveries: ['file', 'httpSink', 'gitlabVariable', 'githubActionsSecret', 'jenkinsCredential'],
 } as const;

@@ -15,6 +15,8 @@ export interface DoubleAnswer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Instead of a body that is JSON. */
+  readonly text?: string;
 }
 
 /** What comes between a request and its answer: told before it is acted on, and after. `cut` ends the connection there. */
@@ -64,11 +66,16 @@ export abstract class HttpDouble {
     const before = await this.disturb('before', request);
     const said = this.instead.shift();
     if (before === 'cut' || said === 'cut') return void incoming.socket.destroy();
-    const { status, headers: told, body: content } = typeof said === 'object' ? said : this.usual(request);
+    const {
+      status,
+      headers: told,
+      body: content,
+      text,
+    } = typeof said === 'object' ? said : this.usual(request);
     const after = await this.disturb('after', request);
     if (after === 'cut' || said === 'cutAfter') return void incoming.socket.destroy();
     response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...told });
-    response.end(content === undefined ? '' : JSON.stringify(content));
+    response.end(text ?? (content === undefined ? '' : JSON.stringify(content)));
   }
 }
 

@@ -3,6 +3,7 @@ import { fileDelivery } from './file/delivery.ts';
 import { githubActionsSecretDelivery } from './github-actions-secret/delivery.ts';
 import { gitlabVariableDelivery } from './gitlab-variable/delivery.ts';
 import { httpSinkDelivery } from './http-sink/delivery.ts';
+import { jenkinsCredentialDelivery } from './jenkins-credential/delivery.ts';
 import { type SecretDependencies, secretDelivery } from './secret/delivery.ts';
 
 /** Every delivery there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
@@ -13,5 +14,6 @@ export function deliveries(deps: SecretDependencies): readonly Delivery[] {
     httpSinkDelivery,
     gitlabVariableDelivery,
     githubActionsSecretDelivery(),
+    jenkinsCredentialDelivery,
   ];
 }
