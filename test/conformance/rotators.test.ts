@@ -8,7 +8,7 @@ import { rotators } from '../../rotators/registry.ts';
 import type { RotatorSession } from '../../rotators/rotator.ts';
 import { aCall } from '../setup/call.ts';
 import { anApplication } from '../setup/postgres-roles.ts';
-import { noVault, stopTestVault } from '../setup/vault.ts';
+import { stopTestVault, VAULTS, type VaultName } from '../setup/vault.ts';
 import { aStaticRole } from '../setup/vault-database.ts';
 
 interface Scenario {
@@ -51,9 +51,9 @@ async function postgres(
   };
 }
 
-async function vaultDatabase(admin: boolean): Promise<Scenario> {
+async function vaultDatabase(admin: boolean, server: VaultName = 'Vault'): Promise<Scenario> {
   const app = await anApplication();
-  const { provider, credential, held } = await aStaticRole(app, admin);
+  const { provider, credential, held } = await aStaticRole(app, admin, server);
   const session = open('vaultDatabase', provider, credential);
   const { username, password } = await held();
   return {
@@ -89,11 +89,15 @@ const SCENARIOS: Readonly<Record<string, Readonly<Record<string, () => Promise<S
   vaultDatabase: {
     'static role': () => vaultDatabase(true),
     'static role, without an admin of the database': () => vaultDatabase(false),
+    'static role of OpenBao': () => vaultDatabase(true, 'OpenBao'),
   },
 };
 
-/** Why a kind can't be tried here. */
-const MISSING: Readonly<Record<string, string | undefined>> = { vaultDatabase: noVault };
+/** Why one can't be tried here. */
+function missing(kind: string, mode: string): string | undefined {
+  const wanted = mode.endsWith('OpenBao') ? 'OpenBao' : 'Vault';
+  return kind === 'vaultDatabase' ? VAULTS.find(({ name }) => name === wanted)?.missing : undefined;
+}
 
 let scenario: Scenario | undefined;
 afterEach(async () => {
@@ -106,10 +110,11 @@ test('every registered rotator has a scenario here', () => {
   expect(Object.keys(SCENARIOS).sort()).toEqual(rotators.map(({ kind }) => kind).sort());
 });
 
-for (const [kind, modes] of Object.entries(SCENARIOS)) {
-  const missing = MISSING[kind];
-  const title = `${kind}, %s${missing ? ` (${missing})` : ''}`;
-  describe.skipIf(missing).each(Object.entries(modes))(title, (_mode, make) => {
+const all = Object.entries(SCENARIOS).flatMap(([kind, modes]) =>
+  Object.entries(modes).map(([mode, make]) => ({ kind, mode, make, why: missing(kind, mode) })),
+);
+for (const { kind, mode, make, why } of all) {
+  describe.skipIf(why)(`${kind}, ${mode}${why ? ` (${why})` : ''}`, () => {
     test('what is generated has every field that its format names, and is never the same twice', async () => {
       scenario = await make();
       const { session, current } = scenario;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Keyring } from '../../core/seal-keyring.ts';
 import type { StoreSession } from '../../stores/store.ts';
 import { awsEnvironment, findMoto, type Moto, startMoto } from '../setup/moto.ts';
-import { noVault, stopTestVault, testVault } from '../setup/vault.ts';
+import { stopTestVault, testVault, VAULTS, type VaultName } from '../setup/vault.ts';
 import { azureScenario } from './stores-azure-scenario.ts';
 import { googleScenario } from './stores-google-scenario.ts';
 
@@ -25,6 +25,8 @@ export interface StoreScenario {
   home(): Promise<StoreHome>;
   /** Ends what `home` started. */
   stop?(): Promise<void>;
+  /** The same store at other servers. */
+  readonly also?: readonly StoreScenario[];
 }
 
 export const keyring = Keyring.generate();
@@ -68,20 +70,7 @@ export const storeScenarios: Readonly<Record<string, StoreScenario>> = {
     },
     stop: stopMoto,
   },
-  vault: {
-    server: 'real: Vault',
-    skipped: noVault ? ` (${noVault})` : '',
-    home: async () => {
-      const { vaultStore } = await import('../../stores/vault/store.ts');
-      const vault = await testVault();
-      const file = join(await mkdtemp(join(tmpdir(), 'rotor-vault-')), 'token');
-      await writeFile(file, vault.token, { mode: 0o600 });
-      const auth = { token: { file } };
-      const spec = vaultStore.spec.parse({ address: vault.address, mount: await vault.mount(), auth });
-      return { open: () => vaultStore.open(spec) };
-    },
-    stop: async () => stopTestVault(),
-  },
+  vault: { ...inVault('Vault'), also: [inVault('OpenBao')] },
   azureKeyVault: azureScenario,
   gcpSecretManager: googleScenario,
   awsParameterStore: {
@@ -104,4 +93,22 @@ export async function everyByteIn(folder: string): Promise<readonly Buffer[]> {
   const files = entries.filter((entry) => entry.isFile());
   const contents = await Promise.all(files.map((file) => readFile(join(file.parentPath, file.name))));
   return [...contents, ...files.map((file) => Buffer.from(join(file.parentPath, file.name)))];
+}
+
+function inVault(name: VaultName): StoreScenario {
+  const missing = VAULTS.find((each) => each.name === name)?.missing;
+  return {
+    server: `real: ${name}`,
+    skipped: missing ? ` (${missing})` : '',
+    home: async () => {
+      const { vaultStore } = await import('../../stores/vault/store.ts');
+      const vault = await testVault(name);
+      const file = join(await mkdtemp(join(tmpdir(), 'rotor-vault-')), 'token');
+      await writeFile(file, vault.token, { mode: 0o600 });
+      const auth = { token: { file } };
+      const spec = vaultStore.spec.parse({ address: vault.address, mount: await vault.mount(), auth });
+      return { open: () => vaultStore.open(spec) };
+    },
+    stop: async () => stopTestVault(),
+  };
 }

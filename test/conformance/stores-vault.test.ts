@@ -6,7 +6,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SecretValue } from '../../core/secret.ts';
 import type { StoreSession } from '../../stores/store.ts';
 import { vaultStore } from '../../stores/vault/store.ts';
-import { noVault, stopTestVault, type TestVault, testVault, type VaultAnswer } from '../setup/vault.ts';
+import {
+  stopTestVault,
+  type TestVault,
+  testVault,
+  VAULTS,
+  type VaultAnswer,
+  type VaultName,
+} from '../setup/vault.ts';
 import { callWith } from './stores-calls.ts';
 
 const PATH = 'shop/app';
@@ -53,9 +60,9 @@ const consumed = async (mount: string): Promise<readonly [number, VaultAnswer]> 
   return [data.metadata.version, data.data];
 };
 
-describe.skipIf(noVault)(`Vault as a store${noVault ? ` (${noVault})` : ''}`, () => {
+const promises = (name: VaultName) => () => {
   beforeAll(async () => {
-    vault = await testVault();
+    vault = await testVault(name);
     folder = await mkdtemp(join(tmpdir(), 'rotor-vault-'));
   });
   afterAll(stopTestVault);
@@ -254,13 +261,17 @@ describe.skipIf(noVault)(`Vault as a store${noVault ? ` (${noVault})` : ''}`, ()
     await vault.call('DELETE', `sys/quotas/rate-limit/${mount}`);
   });
 
-  test('a document that is too large for its storage is refused in words, and nothing is changed', async () => {
-    const mount = await vault.mount();
-    const store = await opened(mount);
-    const large = SecretValue.of('x'.repeat(1_200_000));
-    await expect(store.stage(call(), PATH, 'a', large)).rejects.toMatchObject({ code: 'store.too-large' });
-    expect(await store.list(call(0n), PATH)).toEqual([]);
-  });
+  // OpenBao's storage in memory takes documents of any size.
+  test.skipIf(name === 'OpenBao')(
+    'a document that is too large for its storage is refused in words, and nothing is changed',
+    async () => {
+      const mount = await vault.mount();
+      const store = await opened(mount);
+      const large = SecretValue.of('x'.repeat(1_200_000));
+      await expect(store.stage(call(), PATH, 'a', large)).rejects.toMatchObject({ code: 'store.too-large' });
+      expect(await store.list(call(0n), PATH)).toEqual([]);
+    },
+  );
 
   test('a record that somebody else wrote is not believed', async () => {
     const mount = await vault.mount();
@@ -273,4 +284,7 @@ describe.skipIf(noVault)(`Vault as a store${noVault ? ` (${noVault})` : ''}`, ()
     const store = await opened(await vault.mount());
     await expect(store.read(call(), path, 'current')).rejects.toMatchObject({ code: 'manifest.invalid' });
   });
-});
+};
+
+for (const { name, missing } of VAULTS)
+  describe.skipIf(missing)(`${name} as a store${missing ? ` (${missing})` : ''}`, promises(name));

@@ -38,27 +38,32 @@ test('every registered store has a scenario here, and every scenario a store', (
   expect(Object.keys(storeScenarios).sort()).toEqual(registered.map(({ kind }) => kind).sort());
 });
 
-const passed = new Map<string, number>();
+/** Every store at every server that it is tried on. */
+const tried = registered.flatMap(({ kind, limits = {} as StoreLimits }) => {
+  const scenario = storeScenarios[kind] as StoreScenario;
+  return [scenario, ...(scenario.also ?? [])].map((each) => ({ kind, limits, scenario: each }));
+});
+const passed = new Map<StoreScenario, number>();
 afterAll(async () => {
-  const rows = Object.entries(storeScenarios).map(([kind, { server, skipped }]) => ({
+  const rows = tried.map(({ kind, scenario }) => ({
     store: kind,
-    server: skipped ? `none${skipped}` : server,
-    'cases passed': passed.get(kind) ?? 0,
+    server: scenario.skipped ? `none${scenario.skipped}` : scenario.server,
+    'cases passed': passed.get(scenario) ?? 0,
   }));
   // For the reader of the suite's output: what each store was tried on.
   console.table(rows);
   for (const { stop } of Object.values(storeScenarios)) await stop?.();
 });
 
-for (const { kind, limits = {} as StoreLimits } of registered) {
-  const scenario = storeScenarios[kind] as StoreScenario;
+for (const { kind, limits, scenario } of tried) {
+  const where = storeScenarios[kind] === scenario ? kind : `${kind} (${scenario.server})`;
   const promise = (title: string, keep: () => Promise<void>) =>
     test.skipIf(scenario.skipped !== '')(
-      `${kind}: ${title}${scenario.skipped}`,
+      `${where}: ${title}${scenario.skipped}`,
       { timeout: 120_000 },
       async () => {
         await keep();
-        passed.set(kind, (passed.get(kind) ?? 0) + 1);
+        passed.set(scenario, (passed.get(scenario) ?? 0) + 1);
       },
     );
   const fresh = async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { getRotation } from '../../ledger/rotations.ts';
-import { noVault, stopTestVault, testVault } from '../setup/vault.ts';
+import { stopTestVault, testVault, VAULTS, type VaultName } from '../setup/vault.ts';
 import { type Stage, setStage } from './stage.ts';
 
 const FORWARD = [
@@ -22,8 +22,8 @@ afterEach(async () => {
 });
 afterAll(stopTestVault);
 
-async function inVault() {
-  const vault = await testVault();
+async function inVault(name: VaultName) {
+  const vault = await testVault(name);
   const mount = await vault.mount();
   const file = join(await mkdtemp(join(tmpdir(), 'rotor-vault-')), 'token');
   await writeFile(file, vault.token, { mode: 0o600 });
@@ -37,12 +37,12 @@ async function killedAt(point: string, id: string): Promise<void> {
   expect(await worker.exited, await told()).toBe('SIGKILL');
 }
 
-describe.skipIf(noVault)(`versions in Vault${noVault ? ` (${noVault})` : ''}`, () => {
+const promises = (name: VaultName) => () => {
   test('workers killed around every step that writes there: done, proven, and readable by who reads Vault', {
     timeout: 240_000,
   }, async () => {
     stage = await setStage((ledgerUrl) => ledgerUrl);
-    const { vault, mount, store } = await inVault();
+    const { vault, mount, store } = await inVault(name);
     const id = await stage.startRotation({ store });
     for (const point of FORWARD) await killedAt(point, id);
     await stage.startWorker();
@@ -59,7 +59,7 @@ describe.skipIf(noVault)(`versions in Vault${noVault ? ` (${noVault})` : ''}`, (
     timeout: 240_000,
   }, async () => {
     stage = await setStage((ledgerUrl) => ledgerUrl);
-    const { vault, mount, store } = await inVault();
+    const { vault, mount, store } = await inVault(name);
     const { app } = stage;
     const existing = {
       engine: 'postgres',
@@ -83,4 +83,7 @@ describe.skipIf(noVault)(`versions in Vault${noVault ? ` (${noVault})` : ''}`, (
     expect(data.data, told).toMatchObject({ username: app.initial.username, password: app.initial.password });
     expect(stage.client.refusals).toEqual([]);
   });
-});
+};
+
+for (const { name, missing } of VAULTS)
+  describe.skipIf(missing)(`versions in ${name}${missing ? ` (${missing})` : ''}`, promises(name));

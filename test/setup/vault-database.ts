@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Application } from './postgres-roles.ts';
-import { type TestVault, testVault } from './vault.ts';
+import { type TestVault, testVault, type VaultName } from './vault.ts';
 
 /** A static role in a database engine of its own, for the login role that an application uses. */
 export interface StaticRole {
@@ -18,8 +18,12 @@ export interface StaticRole {
 }
 
 /** Vault sets a password of its own as it takes the role on (to leave it alone is a feature of its Enterprise). */
-export async function aStaticRole(app: Application, admin = true): Promise<StaticRole> {
-  const vault = await testVault();
+export async function aStaticRole(
+  app: Application,
+  admin = true,
+  server: VaultName = 'Vault',
+): Promise<StaticRole> {
+  const vault = await testVault(server);
   const mount = `db-${randomBytes(5).toString('hex')}`;
   await vault.call('POST', `sys/mounts/${mount}`, { type: 'database' });
   const { username, password, host, pathname } = new URL(app.superuserUrl);
