@@ -43,8 +43,13 @@ export interface SandboxApi {
   readonly faults: Faults;
   /** A kubeconfig of the admin, or of a user made by `addUser` before. */
   kubeconfig(user?: string): string;
-  /** Makes a user without any right, and returns its bearer token. */
-  addUser(name: string, groups?: readonly string[]): string;
+  /**
+   * Makes a user without any right, or a further token of one, and returns its bearer token.
+   * @param token one that was made elsewhere, such as a signed one
+   */
+  addUser(name: string, groups?: readonly string[], token?: string): string;
+  /** Nobody is let in by this token any more. */
+  expireToken(token: string): void;
   /** Breaks the connection of every open watch. */
   cutWatches(): void;
   /** Keeps objects as they are given, unchecked, for suites that need thousands. `storage` is `<group>/<plural>`. */
@@ -101,11 +106,12 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Sa
     caCertificate: certificates.caCertificate,
     faults,
     kubeconfig: (user = 'admin') => kubeconfig(url, certificates.caCertificate, user, tokens.get(user)),
-    addUser: (name, groups = []) => {
-      const token = users.add(name, groups);
+    addUser: (name, groups, given) => {
+      const token = users.add(name, groups, given);
       tokens.set(name, token);
       return token;
     },
+    expireToken: (token) => users.expire(token),
     cutWatches: () => {
       for (const response of watches.open) response.destroy();
     },

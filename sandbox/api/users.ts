@@ -10,12 +10,20 @@ export interface User {
 export class Users {
   readonly #byToken = new Map<string, User>();
 
-  /** Makes a user, or a further token of one, and returns the token. */
-  add(name: string, groups: readonly string[] = []): string {
-    const token = randomBytes(24).toString('base64url');
+  /** Makes a user, or a further token of one, and returns the token. @param token one that was made elsewhere */
+  add(
+    name: string,
+    groups: readonly string[] = [],
+    token: string = randomBytes(24).toString('base64url'),
+  ): string {
     const uid = `uid-of-${name}`;
     this.#byToken.set(token, { name, uid, groups: [...groups, 'system:authenticated'] });
     return token;
+  }
+
+  /** Nobody is let in by this token any more. */
+  expire(token: string): void {
+    this.#byToken.delete(token);
   }
 
   /** The user of an Authorization header; undefined when there is none. */
