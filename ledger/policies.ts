@@ -14,6 +14,8 @@ export interface Policy<Spec = unknown> {
   readonly createdAt: Date;
   /** When its spec was last changed. */
   readonly changedAt: Date;
+  /** Since when an event waits for a rotation; undefined when none does. */
+  readonly requestedAt: Date | undefined;
 }
 
 interface PolicyRow {
@@ -28,6 +30,7 @@ interface PolicyRow {
   last_rotated_at: Date | null;
   created_at: Date;
   changed_at: Date;
+  requested_at: Date | null;
 }
 
 export type Applied = 'created' | 'changed' | 'unchanged';
@@ -184,5 +187,6 @@ function fromRow(row: PolicyRow): Policy {
     lastRotatedAt: row.last_rotated_at ?? undefined,
     createdAt: row.created_at,
     changedAt: row.changed_at,
+    requestedAt: row.requested_at ?? undefined,
   };
 }

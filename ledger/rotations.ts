@@ -5,7 +5,7 @@ import { heldBack } from './incident-targets.ts';
 
 export type RotationState = 'queued' | 'running' | 'waiting' | 'done' | 'rolled-back' | 'needs-human';
 export type Direction = 'forward' | 'back';
-export type Trigger = 'schedule' | 'manual' | 'max-age' | 'incident';
+export type Trigger = 'schedule' | 'manual' | 'max-age' | 'incident' | 'event';
 
 /** One run of a policy. Times are the database's. */
 export interface Rotation<Spec = unknown> {

@@ -69,6 +69,16 @@ export interface StoreLimits {
   readonly destroys?: false;
 }
 
+/** How a provider's own events speak of a secret. */
+export interface EventAddress {
+  /** Its name at the provider, prefix included. */
+  readonly name: string;
+  /** Where it is (`region`, `account`, `vault`, `project`), as far as the spec says so. */
+  readonly within: Readonly<Record<string, string>>;
+  /** As whom Rotor goes there, by the name that events give; what they tell of it is no request. */
+  readonly actsAs?: string;
+}
+
 /** One home of secret versions. Knows no rotator. */
 export interface Store<Spec = unknown> {
   /** Key under which manifests name it (`spec.local`). */
@@ -76,5 +86,7 @@ export interface Store<Spec = unknown> {
   readonly spec: z.ZodType<Spec>;
   /** None when absent. */
   readonly limits?: StoreLimits;
+  /** By what events of its provider name what is kept at `path`; absent where there are none. Pure. */
+  eventAddress?(spec: Spec, path: string): EventAddress;
   open(spec: Spec): StoreSession;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { fromParameterStore, fromSecretsManager } from './aws-rotation-events.ts';
 import { maybeWord, readJson, word } from './reading.ts';
 import type { Message, Severity } from './report.ts';
 
@@ -29,16 +30,28 @@ const health = z.object({
     .nullish(),
 });
 
+/** What is to be left alone of what events tell. */
+export interface AwsEventSettings {
+  readonly ignoreFrom: readonly string[];
+}
+
 /**
- * An EventBridge event: a GuardDuty finding (`aws.guardduty`) about an access key, or AWS Health's
+ * An EventBridge event: `RotateSecret` or a parameter's own policy as a request for a rotation; a GuardDuty finding (`aws.guardduty`) about an access key, or AWS Health's
  * `AWS_RISK_CREDENTIALS_EXPOSED`, whose affected entities are the ids of the keys.
  */
-export function readAwsEvent(message: string, deliveryId: string): Message {
+export function readAwsEvent(
+  message: string,
+  deliveryId: string,
+  { ignoreFrom }: AwsEventSettings = { ignoreFrom: [] },
+): Message {
   if (!message.trimStart().startsWith('{')) return { kind: 'nothing', deliveryId, why: 'no event in it' };
-  const { source, detail } = readJson(Buffer.from(message), event);
+  const whole = Buffer.from(message);
+  const { source, detail } = readJson(whole, event);
   const bytes = Buffer.from(JSON.stringify(detail));
   if (source === 'aws.guardduty') return fromFinding(readJson(bytes, finding), deliveryId);
   if (source === 'aws.health') return fromHealth(readJson(bytes, health), deliveryId);
+  if (source === 'aws.secretsmanager') return fromSecretsManager(whole, bytes, deliveryId, ignoreFrom);
+  if (source === 'aws.ssm') return fromParameterStore(whole, bytes, deliveryId);
   return { kind: 'nothing', deliveryId, why: `event of ${word(source)}` };
 }
 

@@ -31,6 +31,12 @@ export function maybeWord(text: unknown): string | undefined {
   return typeof text === 'string' ? word(text, '') || undefined : undefined;
 }
 
+/** A time as payloads write it; undefined when it is none. */
+export function instantOf(text: unknown): Date | undefined {
+  const at = typeof text === 'string' ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(at) ? undefined : new Date(at);
+}
+
 /** For senders that give a delivery no id: the same bytes are the same delivery. */
 export function idOfBody(body: Buffer): string {
   return `sha256:${createHash('sha256').update(body).digest('hex')}`;

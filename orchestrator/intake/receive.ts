@@ -13,6 +13,7 @@ import type { HookRequest, Surroundings } from './source.ts';
 import { hookSurroundings } from './surroundings.ts';
 import { takeReports } from './take.ts';
 import { takeReads } from './take-reads.ts';
+import { takeRequests } from './take-requests.ts';
 
 /** What a sender gets to know: a status, and no word about what was wrong. */
 export interface HookAnswer {
@@ -137,6 +138,11 @@ async function act(
       const kept = await takeReads(orchestrator, `hook/${name}`, message.context, message.reads);
       orchestrator.log.debug({ source: name, kept }, 'reads of Secrets are on record');
       return { status: 202, body: {} };
+    }
+    case 'rotations': {
+      // A repetition is no failure: senders of such events repeat whatever isn't answered well.
+      const requests = await takeRequests(orchestrator, `hook/${name}`, message.deliveryId, message.requests);
+      return { status: 202, body: requests ? { requests } : { repeated: true } };
     }
     case 'reports': {
       const { deliveryId, reports, answer, wanted } = message;

@@ -48,6 +48,25 @@ export interface Report {
   readonly exposure: Exposure;
 }
 
+/** An event of a cloud that says it is time for a new credential, and whose. */
+export interface RotationRequest {
+  /** Kind of the stores that keep such secrets: `awsSecretsManager`. */
+  readonly storeKind: string;
+  /** What the secret may be called there; several where the event leaves it open. */
+  readonly names: readonly string[];
+  /** Where it is: `region`, `account`, `vault`, `project`. @see EventAddress of the stores */
+  readonly within: Readonly<Record<string, string>>;
+  /** The source's own word for it. */
+  readonly type: string;
+  readonly reference: string;
+  /** By which the same event is known again, by whichever way it comes. */
+  readonly key: string;
+  /** When it happened there. */
+  readonly at: Date | undefined;
+  /** Who did what the event tells of, where somebody did. */
+  readonly by?: string | undefined;
+}
+
 /** What a request of a source turned out to be. */
 export type Message =
   | {
@@ -65,6 +84,12 @@ export type Message =
       readonly kind: 'handshake';
       readonly body?: Readonly<Record<string, string>>;
       readonly confirm?: string;
+    }
+  /** Rotations that somebody asks for; no incident. */
+  | {
+      readonly kind: 'rotations';
+      readonly deliveryId: string;
+      readonly requests: readonly RotationRequest[];
     }
   /** Reads of Secrets, to be put on record. @see recordReads for `context` */
   | {

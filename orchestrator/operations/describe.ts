@@ -1,4 +1,5 @@
 import { driftOf } from '../../ledger/drift.ts';
+import { type AskedBy, requestsAnsweredBy } from '../../ledger/event-requests.ts';
 import { type JournalRow, readJournal } from '../../ledger/journal.ts';
 import { getPolicy, listPolicies, type Policy } from '../../ledger/policies.ts';
 import { getRotation, listRotations, type Rotation } from '../../ledger/rotations.ts';
@@ -21,6 +22,8 @@ export interface StepView {
 
 export type RotationView = Omit<Rotation, 'spec' | 'epoch' | 'trace' | 'policyUid'> & {
   readonly durationMs: number | undefined;
+  /** Events that asked for it, the first one first. */
+  readonly askedBy: readonly AskedBy[];
   readonly steps: readonly StepView[];
   /** The attempts that count: the old credential was refused, the new one accepted. */
   readonly proof:
@@ -36,6 +39,7 @@ export async function describeRotation({ ledger }: Orchestrator, id: string): Pr
   const journal = await readJournal(ledger, id);
   return {
     ...summaryOf(rotation),
+    askedBy: await requestsAnsweredBy(ledger, id),
     steps: stepsOf(journal, rotation.startedAt),
     proof: proofOf(journal),
     evidence: evidenceOf(journal, rotation),
@@ -43,7 +47,9 @@ export async function describeRotation({ ledger }: Orchestrator, id: string): Pr
 }
 
 /** Without what is for the engine alone. */
-export function summaryOf(rotation: Rotation): Omit<RotationView, 'steps' | 'proof' | 'evidence'> {
+export function summaryOf(
+  rotation: Rotation,
+): Omit<RotationView, 'askedBy' | 'steps' | 'proof' | 'evidence'> {
   const { spec: _spec, epoch: _epoch, trace: _trace, policyUid: _uid, ...view } = rotation;
   const from = rotation.startedAt ?? rotation.createdAt;
   return { ...view, durationMs: rotation.endedAt && rotation.endedAt.getTime() - from.getTime() };
@@ -92,7 +98,7 @@ export interface PolicyView extends Omit<Policy, 'uid'> {
   readonly credentialAgeSeconds: number | undefined;
   readonly drift: DriftTold;
   readonly versions: readonly CredentialVersion[];
-  readonly rotations: readonly Omit<RotationView, 'steps' | 'proof' | 'evidence'>[];
+  readonly rotations: readonly Omit<RotationView, 'askedBy' | 'steps' | 'proof' | 'evidence'>[];
 }
 
 export async function describePolicy(

@@ -23,8 +23,9 @@ export function heldDue(due: Due, incidentId: string, now: Date): Due {
 }
 
 async function scheduled(ledger: Ledger, policy: Policy<PolicySpec>, now: Date): Promise<Due> {
-  const { spec, uid: policyUid, namespace } = policy;
-  if (!spec.schedule) return nextDue(undefined, { policyUid, now, createdAt: policy.createdAt });
+  const { spec, uid: policyUid, namespace, requestedAt } = policy;
+  if (!spec.schedule && !requestedAt)
+    return nextDue(undefined, { policyUid, now, createdAt: policy.createdAt });
   const names = (spec.apart?.from ?? []).map((name) => `${namespace}/${name}`);
   const latest = await latestRotations(ledger, [`${namespace}/${policy.name}`, ...names]);
   const own = latest.get(`${namespace}/${policy.name}`);
@@ -39,6 +40,7 @@ async function scheduled(ledger: Ledger, policy: Policy<PolicySpec>, now: Date):
     lastRunAt: own?.createdAt,
     rotatedAt: policy.lastRotatedAt,
     suspended: spec.suspend || policy.paused,
+    requestedAt,
     ...(spec.apart ? { apart: { atLeastMs: spec.apart.atLeastMs, peers } } : {}),
   });
 }

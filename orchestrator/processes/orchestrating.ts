@@ -5,6 +5,7 @@ import { asRotorError } from '../../core/errors.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { credentialAge } from '../../core/telemetry.ts';
+import { forgetRequests } from '../../ledger/event-requests.ts';
 import { forgetDeliveries } from '../../ledger/incidents.ts';
 import { pruneJournal } from '../../ledger/journal.ts';
 import { oldestCredentialSeconds, type Policy } from '../../ledger/policies.ts';
@@ -23,7 +24,7 @@ import type { PolicySpec } from '../manifests/manifest.ts';
 import { sealAndAnchor } from '../operations/audit.ts';
 import { dueOf } from '../operations/due.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
-import { createRotationOf } from '../operations/rotate.ts';
+import { startDueRotation } from '../operations/start-due.ts';
 import { watchCurrentOf } from '../operations/watch-current.ts';
 import { startScheduler } from '../scheduler/scheduler.ts';
 import type { Foundation } from './foundation.ts';
@@ -78,8 +79,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     clock: systemClock,
     log,
     nextDue: (transaction, policy) => dueOf(transaction, policy as Policy<PolicySpec>, systemClock.now()),
-    start: (transaction, policy) =>
-      createRotationOf(orchestrator, transaction, policy as Policy<PolicySpec>, 'schedule', 'scheduler'),
+    start: (transaction, policy) => startDueRotation(orchestrator, transaction, policy as Policy<PolicySpec>),
     wake: orchestrator.wake,
     planned: (transaction, policies) =>
       watchCurrentOf(orchestrator, transaction, policies as readonly Policy<PolicySpec>[]),
@@ -99,6 +99,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     every(FOLLOW_MS, () => hooks.inquire()),
     every(FOLLOW_MS, () => workRunbooks(orchestrator)),
     every(PRUNE_MS, () => forgetDeliveries(ledger, DELIVERIES_KEPT_MS)),
+    every(PRUNE_MS, () => forgetRequests(ledger, Math.max(DELIVERIES_KEPT_MS, config.journalRetentionMs))),
     every(AGE_MS, async () => credentialAge().record(await oldestCredentialSeconds(ledger))),
     every(PRUNE_MS, () => pruneJournal(ledger, config.journalRetentionMs)),
     every(PRUNE_MS, () => forgetReads(ledger, config.readsRetentionMs)),

@@ -46,6 +46,35 @@ describe('occurrences', () => {
   });
 });
 
+describe('an event', () => {
+  const asked = (now: string): ScheduleFacts => ({ ...facts({ now }), requestedAt: new Date(now) });
+  const told = (schedule: Input | undefined, given: ScheduleFacts) => {
+    const { at, reason } = nextDue(schedule && scheduleSchema.parse(schedule), given);
+    return [at?.toISOString(), reason];
+  };
+  const NOON = '2026-11-21T12:00:00Z';
+  test('is due at once where nothing holds it back, with or without a schedule', () => {
+    const now = ['2026-11-21T12:00:00.000Z', 'asked for by an event'];
+    expect(told(undefined, asked(NOON))).toEqual(now);
+    expect(told({ every: '30d', jitter: '1h' }, asked(NOON))).toEqual(now);
+  });
+  test('waits for the next opening', () => {
+    expect(told({ every: '30d', windows: [NIGHT] }, asked(NOON))).toEqual([
+      '2026-11-21T22:00:00.000Z',
+      'asked for by an event, moved to the next opening',
+    ]);
+  });
+  test('keeps its distance, and waits while the policy is suspended', () => {
+    const peers = [{ name: 'other', running: true }];
+    const [at] = told(undefined, { ...asked(NOON), apart: { atLeastMs: 3_600_000, peers } });
+    expect(at).toBe('2026-11-21T13:00:00.000Z');
+    expect(told(undefined, { ...asked(NOON), suspended: true })).toEqual([
+      undefined,
+      'suspended; an event waits',
+    ]);
+  });
+});
+
 describe('windows', () => {
   test('an occurrence outside is moved to the start of the next one', () => {
     expect(due({ cron: '0 12 * * *', windows: [NIGHT] })).toBe('2026-11-21T22:00:00Z');

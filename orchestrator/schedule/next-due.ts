@@ -16,6 +16,8 @@ export interface ScheduleFacts {
   /** When the current credential was made; its age counts from here (from `createdAt` when unknown). */
   readonly rotatedAt?: Date | undefined;
   readonly suspended?: boolean | undefined;
+  /** Since when an event asks for a rotation: it waits for an opening and for paired policies, for nothing else. */
+  readonly requestedAt?: Date | undefined;
   /** The policies named in `apart.from`, and the distance in milliseconds. */
   readonly apart?: { readonly atLeastMs: number; readonly peers: readonly Peer[] } | undefined;
 }
@@ -57,14 +59,16 @@ interface Wish {
  * beats `suspend` and the distance to paired policies.
  */
 export function nextDue(schedule: Schedule | undefined, facts: ScheduleFacts): Due {
-  if (!schedule) return never('no schedule: rotates only when asked');
-  if (facts.suspended) return never('suspended');
+  if (!schedule && !facts.requestedAt) return never('no schedule: rotates only when asked');
+  if (facts.suspended) return never(facts.requestedAt ? 'suspended; an event waits' : 'suspended');
   const distance = earliestByDistance(facts);
   const earliest = Math.max(facts.now.getTime(), distance.at);
-  const regular = byOccurrence(schedule, facts, earliest);
-  const wishes = [regular, byAge(schedule, facts, earliest)].filter((wish) => wish !== undefined);
+  const regular = schedule && [byOccurrence(schedule, facts, earliest), byAge(schedule, facts, earliest)];
+  const wishes = [byEvent(schedule, facts, earliest), ...(regular ?? [])].filter(
+    (wish) => wish !== undefined,
+  );
   const [first] = wishes.sort((a, b) => a.at - b.at);
-  if (!first || first.at > END_OF_TIME) return never(whyNever(schedule));
+  if (!first || first.at > END_OF_TIME) return never(schedule ? whyNever(schedule) : 'never');
   const apart = distance.peer !== undefined && first.at === distance.at;
   return {
     at: new Date(first.at),
@@ -92,6 +96,22 @@ function byOccurrence(schedule: Schedule, facts: ScheduleFacts, earliest: number
   } else return undefined;
   if (planned === undefined) return undefined;
   return place(planned, earliest, facts, schedule, why);
+}
+
+/** What an event asks for has been decided by somebody else: it gets no jitter, and waits for the next opening at most. */
+function byEvent(schedule: Schedule | undefined, facts: ScheduleFacts, earliest: number): Wish | undefined {
+  if (!facts.requestedAt) return undefined;
+  const planned = facts.requestedAt.getTime();
+  const opening = openingAfter(
+    Math.max(planned, earliest),
+    schedule?.windows ?? [],
+    schedule?.blackouts ?? [],
+  );
+  if (!opening) return undefined;
+  const at = Math.max(opening.from, planned, earliest);
+  const why =
+    opening.from > planned ? 'asked for by an event, moved to the next opening' : 'asked for by an event';
+  return { planned, at, why };
 }
 
 /** Moves an occurrence into the first opening that is still open after it and after `earliest`. */

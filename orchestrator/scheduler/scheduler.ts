@@ -93,7 +93,8 @@ async function startDue(options: SchedulerOptions): Promise<{ looked: number; st
         log.error({ err: error, policy: name }, 'due, but its rotation cannot be started');
       }
       // Counted from now: occurrences that were missed while nothing ran are one run, this one.
-      await place(options, transaction, policy);
+      // What events asked for is dealt with, too: another look at a policy that can't be started would be one each second.
+      await place(options, transaction, { ...policy, requestedAt: undefined });
     }
     return { looked: policies.length, started };
   });

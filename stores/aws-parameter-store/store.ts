@@ -1,5 +1,6 @@
 import type { SSM } from '@aws-sdk/client-ssm';
 import { awsConnection } from '../aws/connection.ts';
+import { awsEventAddress } from '../aws/event-address.ts';
 import { clientsOf } from '../clients.ts';
 import type { Store } from '../store.ts';
 import { ParameterStoreSession } from './session.ts';
@@ -16,6 +17,7 @@ export function awsParameterStore(): Store<ParameterStoreSpec> {
     kind: 'awsParameterStore',
     spec: parameterStoreSpec,
     limits: { maxBytes: MAX_BYTES, fences: false, destroys: false },
+    eventAddress: (spec, path) => awsEventAddress(spec, `${spec.prefix}${path}`),
     open: (spec) => new ParameterStoreSession(spec, () => clients(spec)),
   };
 }

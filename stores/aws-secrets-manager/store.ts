@@ -1,5 +1,6 @@
 import type { SecretsManager } from '@aws-sdk/client-secrets-manager';
 import { awsConnection } from '../aws/connection.ts';
+import { awsEventAddress } from '../aws/event-address.ts';
 import { clientsOf } from '../clients.ts';
 import type { Store } from '../store.ts';
 import { SecretsManagerSession } from './session.ts';
@@ -16,6 +17,7 @@ export function awsSecretsManagerStore(): Store<SecretsManagerSpec> {
     kind: 'awsSecretsManager',
     spec: secretsManagerSpec,
     limits: { maxBytes: MAX_BYTES, fences: false, destroys: false },
+    eventAddress: (spec, path) => awsEventAddress(spec, `${spec.prefix}${path}`),
     open: (spec) => new SecretsManagerSession(spec, () => clients(spec)),
   };
 }

@@ -361,6 +361,7 @@ export function hookScenarios(keys: Keys): readonly HookScenario[] {
           .sign(strangersKey ? keys.strangersRsa : keys.jwtPrivate);
         const message = {
           messageId: '2070443601311540',
+          publishTime: NOW.toISOString(),
           attributes: { eventType: 'SECRET_ROTATE', secretId: 'projects/shop/secrets/db' },
         };
         return request(json({ message, subscription: 'projects/shop/subscriptions/rotor' }), {

@@ -37,10 +37,12 @@ describe.each(hookSources.map((source) => ({ kind: source.kind, source })))('$ki
 
   test('a genuine report is believed, and says what it is about', async () => {
     const message = await take(source, scenario(), await scenario().request(LEAKED, genuine));
-    if (message.kind !== 'reports' && message.kind !== 'reads') throw new Error(message.kind);
+    if (message.kind === 'nothing' || message.kind === 'handshake') throw new Error(message.kind);
     expect(message.deliveryId).toMatch(/^.{3,}$/);
     expect(JSON.stringify(message)).not.toContain('pl4nted');
     if (message.kind === 'reads') return expect(message.reads).toHaveLength(1);
+    if (message.kind === 'rotations')
+      return expect(message.requests).toMatchObject([{ names: ['db'], at: expect.any(Date) }]);
     const [report] = message.reports;
     const found = (report?.found ?? []).map((secret) => secret.reveal());
     if (scenario().carriesSecret) expect(found).toContain(LEAKED);
@@ -51,13 +53,13 @@ describe.each(hookSources.map((source) => ({ kind: source.kind, source })))('$ki
   test('both secrets are believed while one replaces the other', async () => {
     const request = await scenario().request(LEAKED, { ...genuine, secret: SECRETS[1] });
     const { kind: read } = await take(source, scenario(), request);
-    expect(['reports', 'reads']).toContain(read);
+    expect(['reports', 'reads', 'rotations']).toContain(read);
   });
 
   test('the same delivery has the same id, another one another', async () => {
     const id = async (leaked: string) => {
       const message = await take(source, scenario(), await scenario().request(leaked, genuine));
-      return message.kind === 'reports' || message.kind === 'reads' ? message.deliveryId : undefined;
+      return message.kind === 'nothing' || message.kind === 'handshake' ? undefined : message.deliveryId;
     };
     expect(await id(LEAKED)).toBeDefined();
     expect(await id(LEAKED)).toBe(await id(LEAKED));
@@ -127,7 +129,9 @@ describe.each(hookSources.map((source) => ({ kind: source.kind, source })))('$ki
       fc.property(anything, fc.dictionary(fc.string({ maxLength: 20 }), fc.string()), (text, headers) => {
         const request = { method: 'POST', headers, body: Buffer.from(text) };
         try {
-          expect(['reports', 'reads', 'nothing', 'handshake']).toContain(source.read(request, settings).kind);
+          expect(['reports', 'reads', 'rotations', 'nothing', 'handshake']).toContain(
+            source.read(request, settings).kind,
+          );
         } catch (error) {
           expect(error).toBeInstanceOf(RotorError);
           expect((error as RotorError).code).toBe('hook.malformed');

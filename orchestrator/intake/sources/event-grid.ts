@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { assertBearer } from '../proof.ts';
-import { readJson, word } from '../reading.ts';
-import type { Report } from '../report.ts';
+import { instantOf, readJson, word } from '../reading.ts';
+import type { RotationRequest } from '../report.ts';
 import { secretsFrom } from '../settings.ts';
 import type { HookSource } from '../source.ts';
 
@@ -13,6 +13,7 @@ const body = z
       id: z.string().max(200),
       eventType: z.string().max(200),
       subject: z.string().max(400).nullish(),
+      eventTime: z.string().max(64).nullish(),
       data: z.record(z.string(), z.unknown()),
     }),
   )
@@ -39,25 +40,24 @@ export const eventGrid: HookSource<z.output<typeof settings>> = {
     if (first?.eventType === 'Microsoft.EventGrid.SubscriptionValidationEvent')
       return { kind: 'handshake', body: { validationResponse: word(first.data.validationCode, '') } };
     const deliveryId = events.map(({ id }) => word(id)).join(' ');
-    const reports = events.flatMap((event): Report[] => {
+    const requests = events.flatMap((event): RotationRequest[] => {
       if (!/^Microsoft\.KeyVault\.Secret(NearExpiry|Expired)$/.test(event.eventType)) return [];
       const named = secret.safeParse(event.data);
       if (!named.success) return [];
       const { VaultName, ObjectName } = named.data;
       return [
         {
-          about: 'rotate',
+          storeKind: 'azureKeyVault',
+          names: [word(ObjectName)],
+          within: { vault: word(VaultName).toLowerCase() },
           type: word(event.eventType),
           reference: `event ${word(event.id)}`,
-          found: [],
-          hints: { storePath: `${word(VaultName)}/${word(ObjectName)}` },
-          severity: 'low',
-          validity: 'active',
-          exposure: 'unknown',
+          key: `azure:${word(event.id)}`,
+          at: instantOf(event.eventTime),
         },
       ];
     });
-    if (reports.length === 0) return { kind: 'nothing', deliveryId, why: `event ${word(first?.eventType)}` };
-    return { kind: 'reports', deliveryId, reports };
+    if (requests.length === 0) return { kind: 'nothing', deliveryId, why: `event ${word(first?.eventType)}` };
+    return { kind: 'rotations', deliveryId, requests };
   },
 };

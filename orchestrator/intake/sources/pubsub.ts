@@ -2,7 +2,7 @@ import { createLocalJWKSet, importJWK, type JSONWebKeySet, type JWTVerifyGetKey,
 import { z } from 'zod';
 import { SecretValue } from '../../../core/secret.ts';
 import { malformed, sameSecret, unauthenticated } from '../proof.ts';
-import { readJson, word } from '../reading.ts';
+import { instantOf, readJson, word } from '../reading.ts';
 import type { HookSource } from '../source.ts';
 
 const settings = z.strictObject({
@@ -13,17 +13,22 @@ const settings = z.strictObject({
     .default('https://www.googleapis.com/oauth2/v3/certs')
     .describe("Google's keys (JWKS), or a mirror of them"),
   issuer: z.string().default('https://accounts.google.com'),
+  projects: z
+    .record(z.string().regex(/^\d{1,20}$/, 'must be the number of a project'), z.string().min(1).max(64))
+    .default({})
+    .describe('Ids of projects by their numbers: messages name the number, stores the id'),
 });
 
 const body = z.object({
   message: z.object({
     messageId: z.string().max(200),
+    publishTime: z.string().max(64).nullish(),
     attributes: z.record(z.string(), z.string()).nullish(),
   }),
 });
 
 const SECRET =
-  /^projects\/([\w-]{1,64})\/(?:locations\/[\w-]{1,64}\/)?secrets\/([\w-]{1,255})(?:\/versions\/.*)?$/;
+  /^projects\/([\w-]{1,64})\/(?:locations\/([\w-]{1,64})\/)?secrets\/([\w-]{1,255})(?:\/versions\/.*)?$/;
 
 /** What nobody signed, to take as long when there is no token. */
 const NO_TOKEN = 'eyJhbGciOiJSUzI1NiJ9.e30.AAAA';
@@ -65,27 +70,26 @@ export const pubsub: HookSource<z.output<typeof settings>> = {
     if (!ours) throw unauthenticated('the token is for another audience');
   },
 
-  read(request) {
+  read(request, { projects }) {
     const { message } = readJson(request.body, body);
     const deliveryId = word(message.messageId);
     const { eventType, secretId = '' } = message.attributes ?? {};
     if (eventType !== 'SECRET_ROTATE')
       return { kind: 'nothing', deliveryId, why: `event ${word(eventType)}` };
-    const [, project, name] = SECRET.exec(secretId) ?? [];
+    const [, project = '', location, name] = SECRET.exec(secretId) ?? [];
     if (name === undefined) throw malformed('secretId is no secret');
     return {
-      kind: 'reports',
+      kind: 'rotations',
       deliveryId,
-      reports: [
+      requests: [
         {
-          about: 'rotate',
+          storeKind: 'gcpSecretManager',
+          names: [name],
+          within: { project: projects[project] ?? project, ...(location ? { location } : {}) },
           type: 'SECRET_ROTATE',
           reference: `message ${deliveryId}`,
-          found: [],
-          hints: { storePath: `${project}/${name}` },
-          severity: 'low',
-          validity: 'active',
-          exposure: 'unknown',
+          key: `gcp:${deliveryId}`,
+          at: instantOf(message.publishTime),
         },
       ],
     };

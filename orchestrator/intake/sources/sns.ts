@@ -1,6 +1,7 @@
 import { verify, X509Certificate } from 'node:crypto';
 import { z } from 'zod';
 import { readAwsEvent } from '../aws-events.ts';
+import { ignoreFrom } from '../aws-rotation-events.ts';
 import { assertRecent, base64, isoTime, malformed, unauthenticated } from '../proof.ts';
 import { readJson, word } from '../reading.ts';
 import { windowOf } from '../settings.ts';
@@ -16,6 +17,7 @@ const settings = z.strictObject({
     .min(1)
     .max(100)
     .describe('Topics that are listened to; those of others are refused'),
+  ignoreFrom,
   window: windowOf(DAY_MS).describe('SNS repeats a delivery for hours with the time it was first made'),
 });
 
@@ -64,7 +66,7 @@ export const sns: HookSource<z.output<typeof settings>> = {
     assertRecent(isoTime(message.Timestamp), around.now, window);
   },
 
-  read(request) {
+  read(request, { ignoreFrom: ignored }) {
     const message = readJson(request.body, body);
     const deliveryId = word(message.MessageId);
     if (message.Type === 'UnsubscribeConfirmation')
@@ -74,7 +76,7 @@ export const sns: HookSource<z.output<typeof settings>> = {
       if (!isAmazons(confirm, '/')) throw malformed('SubscribeURL is not of Amazon');
       return { kind: 'handshake', confirm };
     }
-    return readAwsEvent(message.Message, deliveryId);
+    return readAwsEvent(message.Message, deliveryId, { ignoreFrom: ignored });
   },
 };
 
