@@ -99,7 +99,7 @@ export const SETTINGS = {
     flag: 'hooks-file',
     secret: false,
     meaning:
-      'Senders that may report leaks (`/v1/hooks/<name>`) and how each proves itself; none without it.',
+      'Senders that may report (`/v1/hooks/<name>`) and how each proves itself, and queues that are listened to; none without it.',
   },
   leaseMs: {
     variable: 'ROTOR_LEASE',

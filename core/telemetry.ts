@@ -36,6 +36,17 @@ export const driftTotal = lazily(() =>
   }),
 );
 
+export const queueMessages = lazily(() =>
+  meter().createCounter('rotor_queue_messages_total', {
+    description: 'Messages of queues with events, by what became of them',
+  }),
+);
+export const queueFailures = lazily(() =>
+  meter().createCounter('rotor_queue_failures_total', {
+    description: 'Times that a queue with events could not be listened to, by error code',
+  }),
+);
+
 /** From milliseconds (the leaked one is disabled at once) to half an hour (consumers first). */
 const INCIDENT_SECONDS = {
   ...SECONDS,

@@ -6,6 +6,8 @@ import { keyed } from '../manifests/keyed.ts';
 import { resourceName } from '../manifests/names.ts';
 import { hookSources } from './registry.ts';
 import type { HookSource } from './source.ts';
+import type { ConfiguredQueue } from './sqs/poll.ts';
+import { sqsSettings } from './sqs/settings.ts';
 
 /** A sender that may report: `/v1/hooks/<name>`. */
 export interface ConfiguredSource {
@@ -16,6 +18,15 @@ export interface ConfiguredSource {
   readonly perMinute: number;
 }
 
+/** What the hooks file says: who may send, and where events are fetched. */
+export interface HooksFile {
+  readonly sources: ReadonlyMap<string, ConfiguredSource>;
+  readonly queues: readonly ConfiguredQueue[];
+}
+
+const MOST = 200;
+const few = (named: object) => Object.keys(named).length <= MOST;
+
 const schema = z.strictObject({
   sources: z
     .record(
@@ -25,15 +36,20 @@ const schema = z.strictObject({
         { perMinute: z.int().min(1).max(100_000).default(600).describe('Deliveries a minute') },
       ),
     )
-    .refine((sources) => Object.keys(sources).length <= 200, 'must not be more than 200'),
+    .refine(few, `must not be more than ${MOST}`)
+    .default({}),
+  queues: z
+    .record(resourceName, z.strictObject({ sqs: sqsSettings }))
+    .refine(few, `must not be more than ${MOST}`)
+    .default({}),
 });
 
 /**
- * Reads the senders that may report.
+ * Reads the senders that may report, and the queues that are listened to.
  * @throws RotorError `config.invalid` naming each field that is wrong, `reference.unresolved` when it can't be read
  */
-export async function loadHooks(file: string | undefined): Promise<ReadonlyMap<string, ConfiguredSource>> {
-  if (file === undefined) return new Map();
+export async function loadHooks(file: string | undefined): Promise<HooksFile> {
+  if (file === undefined) return { sources: new Map(), queues: [] };
   const text = await readFile(file, 'utf8').catch((error) => {
     throw new RotorError('reference.unresolved', {
       what: `ROTOR_HOOKS_FILE: ${file} can't be read (${foreignCode(error) ?? 'unknown error'})`,
@@ -42,7 +58,7 @@ export async function loadHooks(file: string | undefined): Promise<ReadonlyMap<s
   return parseHooks(text, file);
 }
 
-export function parseHooks(text: string, file: string): ReadonlyMap<string, ConfiguredSource> {
+export function parseHooks(text: string, file: string): HooksFile {
   const document = parseDocument(text);
   const broken = document.errors[0];
   if (broken)
@@ -58,5 +74,6 @@ export function parseHooks(text: string, file: string): ReadonlyMap<string, Conf
     const source = hookSources.find((each) => each.kind === kind) as HookSource;
     return [name, { name, source, settings: source.settings.parse(spec), perMinute }] as const;
   });
-  return new Map(named);
+  const queues = Object.entries(read.data.queues).map(([name, { sqs }]) => ({ name, settings: sqs }));
+  return { sources: new Map(named), queues };
 }

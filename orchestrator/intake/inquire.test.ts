@@ -63,7 +63,7 @@ function open(): Hooks {
       secretsFrom: [{ file: ${join(folder, 'hook')} }]
       lookup: { tokenFrom: { file: ${join(folder, 'token')} }, apiUrl: "${github.url}" }
 `;
-  return openHooks(orchestrator(), parseHooks(file, 'hooks.yaml'));
+  return openHooks(orchestrator(), parseHooks(file, 'hooks.yaml').sources);
 }
 
 function alertOf(number: number, more: object = {}, fullName = 'acme/shop') {

@@ -72,7 +72,7 @@ beforeEach(() => {
 `;
   app = createApi(orchestrator, {
     metrics: async () => '',
-    hooks: openHooks(orchestrator, parseHooks(file, 'hooks.yaml')),
+    hooks: openHooks(orchestrator, parseHooks(file, 'hooks.yaml').sources),
   });
 });
 
@@ -235,7 +235,7 @@ test('a policy is rotated on the word of a source only if it may name it', async
 `;
   app = createApi(orchestrator, {
     metrics: async () => '',
-    hooks: openHooks(orchestrator, parseHooks(file, 'hooks.yaml')),
+    hooks: openHooks(orchestrator, parseHooks(file, 'hooks.yaml').sources),
   });
   await send([{ policy: mine.name }, { policy: other.name }]);
   expect(await listRotations(test_.ledger, { policy: mine.name })).toHaveLength(1);

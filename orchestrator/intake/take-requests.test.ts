@@ -3,29 +3,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { systemClock } from '../../core/clock.ts';
-import { silentLog } from '../../core/log.ts';
-import { cryptoRandom } from '../../core/random.ts';
-import { Keyring } from '../../core/seal-keyring.ts';
-import { SecretValue } from '../../core/secret.ts';
 import { forgetRequests } from '../../ledger/event-requests.ts';
 import { listIncidents } from '../../ledger/incidents.ts';
-import { getPolicy, type Policy, setPaused } from '../../ledger/policies.ts';
+import { getPolicy, setPaused } from '../../ledger/policies.ts';
 import { listRotations } from '../../ledger/rotations.ts';
-import { rotators } from '../../rotators/registry.ts';
-import { stores } from '../../stores/registry.ts';
 import { freshLedger, type TestLedger } from '../../test/setup/ledger.ts';
-import { deliveries } from '../../workers/deliveries/registry.ts';
-import { noClusters } from '../../workers/kubernetes/cluster.ts';
-import { rollouts } from '../../workers/rollouts/registry.ts';
-import type { PolicySpec } from '../manifests/manifest.ts';
-import { parseManifests } from '../manifests/parse.ts';
-import { applyManifests } from '../operations/apply.ts';
+import { applyText, orchestratorOf, tickAt } from '../../test/setup/orchestrator.ts';
 import { describeRotation } from '../operations/describe.ts';
-import { dueOf } from '../operations/due.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
-import { startDueRotation } from '../operations/start-due.ts';
-import { tick } from '../scheduler/scheduler.ts';
 import { readAwsEvent } from './aws-events.ts';
 import { parseHooks } from './hooks-file.ts';
 import { openHooks } from './receive.ts';
@@ -39,23 +24,7 @@ beforeAll(async () => {
   test_ = await freshLedger();
   folder = await mkdtemp(join(tmpdir(), 'rotor-requests-'));
   await writeFile(join(folder, 'token'), 'shared\n');
-  orchestrator = {
-    ledger: test_.ledger,
-    registries: {
-      rotators,
-      stores: stores({ keyring: Keyring.generate() }),
-      deliveries: deliveries({ clusters: noClusters }),
-      rollouts: rollouts({ allowedCommands: [], clusters: noClusters }),
-    },
-    clock: systemClock,
-    random: cryptoRandom,
-    log: silentLog,
-    fingerprintKey: SecretValue.of('fingerprint-key'),
-    localStore: { kind: 'local', spec: { path: '/nowhere' } },
-    anchorFile: undefined,
-    wake: async () => undefined,
-    wakeIncident: async () => undefined,
-  };
+  orchestrator = orchestratorOf(test_.ledger);
 });
 afterAll(async () => {
   await test_.drop();
@@ -78,12 +47,7 @@ spec:
   credential: { random: {} }
   store: { name: aws, path: ${name} }
 ${extra}`;
-  await applyManifests(
-    orchestrator,
-    parseManifests(text, 'test.yaml', orchestrator.registries),
-    'test',
-    false,
-  );
+  await applyText(orchestrator, text);
   return name;
 }
 
@@ -106,15 +70,7 @@ async function deliver(event: string, deliveryId = randomUUID() as string, sourc
   return takeRequests(orchestrator, source, deliveryId, message.requests);
 }
 
-const tickNow = (now = new Date()) =>
-  tick({
-    ledger: test_.ledger,
-    clock: { ...systemClock, now: () => now },
-    log: silentLog,
-    nextDue: (transaction, each) => dueOf(transaction, each as Policy<PolicySpec>, now),
-    start: (transaction, each) => startDueRotation(orchestrator, transaction, each as Policy<PolicySpec>),
-    wake: async () => undefined,
-  });
+const tickNow = (now?: Date) => tickAt(orchestrator, now);
 const rotations = (name: string) => listRotations(test_.ledger, { policy: `shop/${name}` });
 async function end(name: string, agoMs = 0) {
   await test_.ledger.query(
@@ -230,7 +186,7 @@ describe('an event of a cloud', () => {
 
 test('a webhook whose event is about nothing of ours is answered well, also the second time', async () => {
   const file = `sources: { azure: { eventGrid: { secretsFrom: [{ file: ${join(folder, 'token')} }] } } }`;
-  const hooks = openHooks(orchestrator, parseHooks(file, 'hooks.yaml'));
+  const hooks = openHooks(orchestrator, parseHooks(file, 'hooks.yaml').sources);
   const event = {
     id: randomUUID(),
     eventType: 'Microsoft.KeyVault.SecretNearExpiry',

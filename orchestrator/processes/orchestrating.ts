@@ -20,6 +20,7 @@ import { sendMessages } from '../incidents/notify.ts';
 import { workRunbooks } from '../incidents/work-runbooks.ts';
 import { loadHooks } from '../intake/hooks-file.ts';
 import { openHooks } from '../intake/receive.ts';
+import { pollQueue } from '../intake/sqs/poll.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
 import { sealAndAnchor } from '../operations/audit.ts';
 import { dueOf } from '../operations/due.ts';
@@ -71,7 +72,8 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     wakeIncident: (id) => wakeBy(incidents, id),
   };
   const tokenFile = config.mode === 'embedded' ? await adminToken(foundation) : undefined;
-  const hooks = openHooks(orchestrator, await loadHooks(config.hooksFile));
+  const { sources, queues } = await loadHooks(config.hooksFile);
+  const hooks = openHooks(orchestrator, sources);
   const api = createApi(orchestrator, { metrics: () => telemetry.metrics(), hooks });
   const served = await serveApi(api, config.listen);
   const scheduler = await startScheduler({
@@ -92,6 +94,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
       namespaces: config.watchNamespaces,
       lookMs: Math.min(config.sweepIntervalMs, LOOK_MS),
     }));
+  const listening = queues.map((each) => pollQueue(orchestrator, each));
   const chores = [
     every(SEAL_MS, () => sealAndAnchor(ledger, anchorFile)),
     every(FOLLOW_MS, () => followIncidents(orchestrator)),
@@ -116,6 +119,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     tokenFile,
     close: async () => {
       for (const chore of chores) clearInterval(chore);
+      await Promise.all(listening.map((each) => each.stop()));
       await reconciler?.stop();
       await scheduler.stop();
       await served.close();

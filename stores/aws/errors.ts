@@ -7,6 +7,10 @@ export interface Asked {
   readonly action: string;
   /** `secret shop/app`. */
   readonly object: string;
+  /** Who asked, where it isn't the workers. */
+  readonly who?: string;
+  /** Where the policy is that Rotor needs. */
+  readonly page?: string;
 }
 
 const THROTTLED = new Set([
@@ -17,6 +21,9 @@ const THROTTLED = new Set([
   'RequestLimitExceeded',
   'TooManyUpdates',
   'SlowDown',
+  'RequestThrottled',
+  'KmsThrottled',
+  'OverLimit',
 ]);
 const DENIED = new Set(['AccessDeniedException', 'AccessDenied', 'UnauthorizedOperation']);
 const NOT_KNOWN = new Set([
@@ -36,6 +43,8 @@ const PASSING = new Set([
   'SignatureDoesNotMatch',
 ]);
 const KMS = new Set(['DecryptionFailure', 'EncryptionFailure', 'InvalidKeyId', 'KMSInvalidStateException']);
+const WORKERS = 'the workers';
+const PAGE = 'docs/stores.md';
 
 /** Name of the exception in AWS's answer (`ResourceNotFoundException`); undefined when AWS didn't answer. */
 export function exceptionName(error: unknown): string | undefined {
@@ -93,29 +102,32 @@ function answered(error: Error, status: number, asked: Asked): RotorError {
 }
 
 /** AWS names action and resource in its text; both are taken from there, since KMS and STS answer for others too. */
-function denied(error: Error, said: string, { action, object }: Asked): RotorError {
+function denied(error: Error, said: string, asked: Asked): RotorError {
+  const { action, object, who = WORKERS, page = PAGE } = asked;
   const named = /not authorized to perform: ([\w-]+:\w+)(?: on resource: (arn:[^\s"']+))?/.exec(
     error.message,
   );
   const viaKms = /access to kms is not allowed/i.test(error.message);
-  const missing = viaKms ? 'kms:Decrypt and kms:GenerateDataKey' : (named?.[1] ?? action);
+  // SQS writes what it was asked in small letters.
+  const lacked = named?.[1]?.toLowerCase() === action.toLowerCase() ? action : named?.[1];
+  const missing = viaKms ? 'kms:Decrypt and kms:GenerateDataKey' : (lacked ?? action);
   const resource = viaKms ? 'the KMS key of the secret' : (named?.[2] ?? object);
   const explicit = /explicit deny/.test(error.message);
   return new RotorError('store.permission-denied', {
-    what: `${said}: the workers lack ${missing} on ${resource}`,
+    what: `${said}: ${who} lack${who === WORKERS ? '' : 's'} ${missing} on ${resource}`,
     hint: explicit
-      ? `Some policy denies ${missing} explicitly; docs/stores.md has the policy that Rotor needs.`
-      : `Allow ${missing} on ${resource}; docs/stores.md has the whole policy.`,
+      ? `Some policy denies ${missing} explicitly; ${page} has the policy that Rotor needs.`
+      : `Allow ${missing} on ${resource}; ${page} has the whole policy.`,
   });
 }
 
-function withoutAnswer(error: unknown, { action, object }: Asked): RotorError {
+function withoutAnswer(error: unknown, { action, object, who = WORKERS }: Asked): RotorError {
   const name = error instanceof Error ? error.name : typeof error;
   const doing = `${object}: ${action}`;
   if (name === 'CredentialsProviderError') {
     return new RotorError('store.refused', {
-      what: `${doing}: the workers have no credentials of AWS`,
-      hint: 'Give the workers a role (IRSA, Pod Identity), a profile, or credentials in their environment.',
+      what: `${doing}: ${who} ${who === WORKERS ? 'have' : 'has'} no credentials of AWS`,
+      hint: `Give ${who} a role (IRSA, Pod Identity), a profile, or credentials in the environment.`,
       // The service that hands them out may be away for a moment.
       kind: 'retryable',
     });

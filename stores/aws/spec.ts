@@ -26,7 +26,8 @@ export const awsFields = {
 const awsSpec = z.strictObject(awsFields);
 export type AwsSpec = z.infer<typeof awsSpec>;
 
-function isSafeEndpoint(text: string): boolean {
+/** https, or http on this machine; no user in it. */
+export function isSafeEndpoint(text: string): boolean {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || url.username || url.password) return false;
   if (url.protocol === 'https:') return true;

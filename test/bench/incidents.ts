@@ -154,7 +154,7 @@ async function bearerHook(folder: string) {
   const file = join(folder, 'hook-secret');
   await writeFile(file, 'bench\n', { mode: 0o600 });
   const source = `{ perMinute: 100000, generic: { secretsFrom: [{ file: "${file}" }] } }`;
-  return parseHooks(`sources: { bench: ${source} }`, 'bench');
+  return parseHooks(`sources: { bench: ${source} }`, 'bench').sources;
 }
 
 /**
