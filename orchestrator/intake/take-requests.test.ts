@@ -184,27 +184,57 @@ describe('an event of a cloud', () => {
   });
 });
 
+test('a webhook of Azure makes the policy rotate whose secret is near its expiry', async () => {
+  const text = `
+apiVersion: rotor.dev/v1alpha1
+kind: Store
+metadata: { name: azure, namespace: shop }
+spec: { azureKeyVault: { vaultUrl: "https://Shop.vault.azure.net", prefix: prod- } }
+---
+apiVersion: rotor.dev/v1alpha1
+kind: RotationPolicy
+metadata: { name: near-expiry, namespace: shop }
+spec: { credential: { random: {} }, store: { name: azure, path: orders/db } }`;
+  await applyText(orchestrator, text);
+  const answer = await azure('SHOP', 'prod-orders--db');
+  expect(answer).toMatchObject({
+    body: { requests: [{ policies: [{ policy: 'shop/near-expiry', answer: 'waits' }] }] },
+  });
+  await tickNow();
+  expect(await rotations('near-expiry')).toMatchObject([{ trigger: 'event', requestedBy: 'hook/azure' }]);
+  // Rotor's own records beside the secret, and the same name in another vault, are nobody's.
+  for (const [vault, name] of [
+    ['shop', 'prod-orders--db---rotor-stages'],
+    ['other', 'prod-orders--db'],
+  ] as const)
+    expect(await azure(vault, name)).toMatchObject({ body: { requests: [{ policies: [] }] } });
+});
+
 test('a webhook whose event is about nothing of ours is answered well, also the second time', async () => {
-  const file = `sources: { azure: { eventGrid: { secretsFrom: [{ file: ${join(folder, 'token')} }] } } }`;
-  const hooks = openHooks(orchestrator, parseHooks(file, 'hooks.yaml').sources);
-  const event = {
-    id: randomUUID(),
-    eventType: 'Microsoft.KeyVault.SecretNearExpiry',
-    subject: 'db',
-    eventTime: new Date().toISOString(),
-    data: { VaultName: 'Shop', ObjectName: 'db' },
-  };
-  const request = {
-    method: 'POST',
-    headers: { authorization: 'Bearer shared' },
-    body: Buffer.from(JSON.stringify([event])),
-  };
-  expect(await hooks.receive('azure', '127.0.0.1', request)).toMatchObject({
+  const id = randomUUID();
+  expect(await azure('Shop', 'db', id)).toMatchObject({
     status: 202,
     body: { requests: [{ lookedFor: { names: ['db'], within: { vault: 'shop' } }, policies: [] }] },
   });
-  expect(await hooks.receive('azure', '127.0.0.1', request)).toMatchObject({
+  expect(await azure('Shop', 'db', id)).toMatchObject({
     status: 202,
     body: { repeated: true },
   });
 });
+
+/** An event of Event Grid as the webhook gets it. */
+function azure(vault: string, secret: string, id = randomUUID() as string) {
+  const file = `sources: { azure: { eventGrid: { secretsFrom: [{ file: ${join(folder, 'token')} }] } } }`;
+  const event = {
+    id,
+    eventType: 'Microsoft.KeyVault.SecretNearExpiry',
+    subject: secret,
+    eventTime: new Date().toISOString(),
+    data: { VaultName: vault, ObjectName: secret },
+  };
+  return openHooks(orchestrator, parseHooks(file, 'hooks.yaml').sources).receive('azure', '127.0.0.1', {
+    method: 'POST',
+    headers: { authorization: 'Bearer shared' },
+    body: Buffer.from(JSON.stringify([event])),
+  });
+}

@@ -78,11 +78,14 @@ async function keptByStores(
   return all.flatMap((each): Kept[] => {
     const store = registries.stores.find(({ kind }) => kind === each.store.kind);
     const spec = store?.spec.safeParse(each.store.spec);
-    if (!store?.eventAddress || !spec?.success) {
-      log.warn({ policy: each.policy, kind: each.store.kind }, 'its store cannot be matched to events');
-      return [];
+    try {
+      if (store?.eventAddress && spec?.success)
+        return [{ ...each, address: store.eventAddress(spec.data, each.path) }];
+    } catch {
+      // A path that can't be kept there: every rotation says so.
     }
-    return [{ ...each, address: store.eventAddress(spec.data, each.path) }];
+    log.warn({ policy: each.policy, kind: each.store.kind }, 'its store cannot be matched to events');
+    return [];
   });
 }
 

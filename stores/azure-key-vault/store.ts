@@ -1,6 +1,7 @@
 import type { SecretClient } from '@azure/keyvault-secrets';
 import { clientsOf } from '../clients.ts';
 import type { Store } from '../store.ts';
+import { Names } from './names.ts';
 import { KeyVaultSession } from './session.ts';
 import { isLoopback, type KeyVaultSpec, keyVaultSpec, MAX_BYTES } from './spec.ts';
 
@@ -11,6 +12,11 @@ export function azureKeyVaultStore(): Store<KeyVaultSpec> {
     kind: 'azureKeyVault',
     spec: keyVaultSpec,
     limits: { maxBytes: MAX_BYTES, fences: false },
+    // Names are the same in capital and small letters.
+    eventAddress: ({ vaultUrl, prefix }, path) => ({
+      name: new Names(prefix, path).live.toLowerCase(),
+      within: { vault: new URL(vaultUrl).hostname.split('.')[0] ?? '' },
+    }),
     open: (spec) => {
       const { vaultUrl, tenantId, clientId } = spec;
       return new KeyVaultSession(spec, () =>

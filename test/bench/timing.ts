@@ -64,7 +64,7 @@ async function knownAndUnknown(ledger: Ledger, folder: string): Promise<Compared
   const yaml = `sources:\n  known: { generic: { secretsFrom: [{ file: ${file} }] } }\n`;
   const hooks = openHooks(
     { ledger, clock: systemClock, log: silentLog } as Orchestrator,
-    parseHooks(yaml, 'hooks.yaml'),
+    parseHooks(yaml, 'hooks.yaml').sources,
   );
   const request = {
     method: 'POST',

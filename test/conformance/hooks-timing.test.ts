@@ -243,7 +243,7 @@ function configured(form: 'signed' | 'bearer', folder: string): ReadonlyMap<stri
     form === 'signed'
       ? `generic: { ${secretsFrom}, signature: { header: X-Signature } }`
       : `kubernetesAudit: { ${secretsFrom} }`;
-  return parseHooks(`sources:\n  known: { ${source} }\n`, 'hooks.yaml');
+  return parseHooks(`sources:\n  known: { ${source} }\n`, 'hooks.yaml').sources;
 }
 
 /** The same world, in which what is asked of it is counted. */

@@ -48,7 +48,7 @@ export const eventGrid: HookSource<z.output<typeof settings>> = {
       return [
         {
           storeKind: 'azureKeyVault',
-          names: [word(ObjectName)],
+          names: [word(ObjectName).toLowerCase()],
           within: { vault: word(VaultName).toLowerCase() },
           type: word(event.eventType),
           reference: `event ${word(event.id)}`,
