@@ -18,6 +18,13 @@ export interface Ledger {
   close(): Promise<void>;
 }
 
+/** For who reads manifests and opens nothing. */
+export const noLedger: Ledger = {
+  query: () => Promise.reject(new RotorError('internal.bug', { what: 'there is no ledger here' })),
+  transaction: () => Promise.reject(new RotorError('internal.bug', { what: 'there is no ledger here' })),
+  close: () => Promise.resolve(),
+};
+
 export interface LedgerOptions {
   readonly url: SecretValue;
   readonly log: Logger;

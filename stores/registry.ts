@@ -2,8 +2,10 @@ import type { Keyring } from '../core/seal-keyring.ts';
 import { awsParameterStore } from './aws-parameter-store/store.ts';
 import { awsSecretsManagerStore } from './aws-secrets-manager/store.ts';
 import { azureKeyVaultStore } from './azure-key-vault/store.ts';
+import { conjurStore } from './conjur/store.ts';
 import { gcpSecretManagerStore } from './gcp-secret-manager/store.ts';
 import { localStore } from './local/store.ts';
+import type { StagelessStore } from './stageless.ts';
 import type { Store } from './store.ts';
 import { vaultStore } from './vault/store.ts';
 
@@ -23,3 +25,6 @@ export function stores({ keyring }: StoreDependencies): readonly Store[] {
     gcpSecretManagerStore(),
   ];
 }
+
+/** Those that keep one value at a path and know no stages. What opens them is workers/stageless. */
+export const stagelessStores: readonly StagelessStore[] = [conjurStore];

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock } from '../../core/clock.ts';
@@ -6,7 +7,12 @@ import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { Deadline } from '../../core/retry.ts';
 import { activateLastKey, addKey, createKeyFile, loadKeyring } from '../../core/seal-key-file.ts';
+import type { Keyring } from '../../core/seal-keyring.ts';
+import type { SecretValue } from '../../core/secret.ts';
+import { openLedger } from '../../ledger/database.ts';
+import { assertSchema } from '../../ledger/schema.ts';
 import { rewrapLocalStore } from '../../stores/local/rewrap.ts';
+import { rewrapStageless } from '../../workers/stageless/rewrap.ts';
 import { type Format, print } from './output.ts';
 
 /** Quick, since only the wrapped data keys change; may be repeated should a huge store take longer. */
@@ -54,7 +60,8 @@ export function registerKeyCommands(program: Command): void {
     .description('Step 3: wrap everything that is stored with the first key; may be interrupted and repeated')
     .action(async (store: string | undefined, flags, command) => {
       const keyring = await loadKeyring(keyFileOf(flags));
-      const path = store ?? join(readConfig(process.env).home, 'store');
+      const config = readConfig(process.env);
+      const path = store ?? join(config.home, 'store');
       const call = {
         deadline: Deadline.after(REWRAP_MS, systemClock),
         fence: 0n,
@@ -63,10 +70,14 @@ export function registerKeyCommands(program: Command): void {
         log: silentLog,
       };
       try {
-        const found = await rewrapLocalStore(call, { path }, keyring);
-        print(format(command), { path, ...found }, () =>
+        // Who keeps versions elsewhere only may have no such folder.
+        const none = store === undefined && !existsSync(path);
+        const found = none ? { rewrapped: 0, unchanged: 0 } : await rewrapLocalStore(call, { path }, keyring);
+        const inLedger = config.databaseUrl && (await rewrapLedger(config.databaseUrl, keyring));
+        print(format(command), { path, ...found, ...(inLedger === undefined ? {} : { inLedger }) }, () =>
           [
             `${found.rewrapped} files of ${path} rewrapped, ${found.unchanged} had the key already`,
+            ...(inLedger === undefined ? [] : [`${inLedger} versions in the ledger rewrapped`]),
             `next: make a backup, then remove the lines of the older keys; key ${keyring.activeKeyId} must stay`,
           ].join('\n'),
         );
@@ -74,6 +85,17 @@ export function registerKeyCommands(program: Command): void {
         keyring.destroy();
       }
     });
+}
+
+/** Versions of stores without stages. In embedded mode Rotor does it when it starts. */
+async function rewrapLedger(url: SecretValue, keyring: Keyring): Promise<number> {
+  const ledger = openLedger({ url, log: silentLog, connections: 1 });
+  try {
+    await assertSchema(ledger);
+    return await rewrapStageless({ ledger, keyring });
+  } finally {
+    await ledger.close();
+  }
 }
 
 function withKeyFile(command: Command): Command {

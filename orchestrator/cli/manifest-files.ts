@@ -2,12 +2,13 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { Keyring } from '../../core/seal-keyring.ts';
+import { noLedger } from '../../ledger/database.ts';
 import { rotators } from '../../rotators/registry.ts';
-import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Registries } from '../../workers/saga/parts.ts';
+import { allStores } from '../../workers/stageless/stores.ts';
 import { loadManifests } from '../manifests/load.ts';
 import type { Manifest } from '../manifests/manifest.ts';
 
@@ -15,7 +16,7 @@ import type { Manifest } from '../manifests/manifest.ts';
 export function knownKinds(): Registries {
   return {
     rotators,
-    stores: stores({ keyring: Keyring.generate() }),
+    stores: allStores({ keyring: Keyring.generate(), ledger: noLedger }),
     deliveries: deliveries({ clusters: noClusters }),
     rollouts: rollouts({ allowedCommands: [], clusters: noClusters }),
   };

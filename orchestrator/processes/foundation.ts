@@ -13,7 +13,6 @@ import { hurryDriftCheck } from '../../ledger/drift.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../ledger/embedded-postgres.ts';
 import { assertSchema } from '../../ledger/schema.ts';
 import { rotators } from '../../rotators/registry.ts';
-import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { startWorkerHost, type WorkerHost } from '../../workers/host.ts';
 import { type Clusters, kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
@@ -22,6 +21,9 @@ import { rollouts } from '../../workers/rollouts/registry.ts';
 import { loadAllowedCommands } from '../../workers/rollouts/reload/allowed-commands.ts';
 import { noFaults } from '../../workers/saga/faults.ts';
 import type { Registries } from '../../workers/saga/parts.ts';
+import { rewrapStageless } from '../../workers/stageless/rewrap.ts';
+import type { Shelf } from '../../workers/stageless/session.ts';
+import { allStores } from '../../workers/stageless/stores.ts';
 import { startTelemetry, type Telemetry } from './telemetry.ts';
 
 /** What every process of Rotor stands on: ledger, keys, the kinds it knows, log and telemetry. */
@@ -64,6 +66,7 @@ export async function layFoundation(config: Config, name: string): Promise<Found
     if (config.migrate === 'auto') await migrateLedger(databaseUrl, log);
     ledger = openLedger({ url: databaseUrl, log, connections: Math.max(10, config.concurrency + 5) });
     await assertSchema(ledger);
+    await wrapWithFirstKey({ ledger, keyring }, log);
     const clusters = kubeconfigClusters();
     const opened = ledger;
     const followed = followSecrets((versionId) => hurryDriftCheck(opened, versionId));
@@ -76,7 +79,7 @@ export async function layFoundation(config: Config, name: string): Promise<Found
       ledger,
       registries: {
         rotators,
-        stores: stores({ keyring }),
+        stores: allStores({ keyring, ledger }),
         deliveries: deliveries({ clusters, followed }),
         rollouts: ways,
       },
@@ -98,6 +101,16 @@ export async function layFoundation(config: Config, name: string): Promise<Found
     await embedded?.stop();
     await telemetry.shutdown();
     throw thrown;
+  }
+}
+
+/** So that older keys can leave the key file once every process has been started with the new first one. */
+async function wrapWithFirstKey(shelf: Shelf, log: Logger): Promise<void> {
+  try {
+    const rewrapped = await rewrapStageless(shelf);
+    if (rewrapped > 0) log.info({ rewrapped }, 'versions in the ledger are wrapped with the first key');
+  } catch (thrown) {
+    log.error({ err: thrown }, 'versions in the ledger stay wrapped with a key that is not the first one');
   }
 }
 

@@ -7,6 +7,7 @@ import type { StoreSession } from '../../stores/store.ts';
 import { awsEnvironment, findMoto, type Moto, startMoto } from '../setup/moto.ts';
 import { stopTestVault, testVault, VAULTS, type VaultName } from '../setup/vault.ts';
 import { azureScenario } from './stores-azure-scenario.ts';
+import { conjurScenario } from './stores-conjur-home.ts';
 import { googleScenario } from './stores-google-scenario.ts';
 
 /** What the kit needs of a store: sessions on one fresh, empty home, and where to look for plaintext. */
@@ -73,6 +74,7 @@ export const storeScenarios: Readonly<Record<string, StoreScenario>> = {
   vault: { ...inVault('Vault'), also: [inVault('OpenBao')] },
   azureKeyVault: azureScenario,
   gcpSecretManager: googleScenario,
+  conjur: conjurScenario,
   awsParameterStore: {
     server: 'emulator: moto',
     skipped: findMoto().skipped,

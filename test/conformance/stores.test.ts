@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, expect, test } from 'vitest';
 import { RotorError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret.ts';
-import { stores } from '../../stores/registry.ts';
+import { noLedger } from '../../ledger/database.ts';
 import type { StoreLimits, StoreSession } from '../../stores/store.ts';
+import { allStores } from '../../workers/stageless/stores.ts';
 import { callThatEndsAfter, callWith } from './stores-calls.ts';
 import { keyring, type StoreScenario, storeScenarios } from './stores-scenarios.ts';
 
-const registered = stores({ keyring });
+const registered = allStores({ keyring, ledger: noLedger });
 const path = 'shop/app';
 const text = (name: string) =>
   SecretValue.of(JSON.stringify({ username: name, password: `pw-${name}-${'x'.repeat(20)}` }));

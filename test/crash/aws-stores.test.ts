@@ -3,8 +3,9 @@ import { SecretsManager } from '@aws-sdk/client-secrets-manager';
 import { SSM } from '@aws-sdk/client-ssm';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { Keyring } from '../../core/seal-keyring.ts';
-import { stores } from '../../stores/registry.ts';
+import { noLedger } from '../../ledger/database.ts';
 import type { RotationSpec } from '../../workers/saga/spec.ts';
+import { allStores } from '../../workers/stageless/stores.ts';
 import { type AwsFront, startAwsFront } from '../doubles/aws/front.ts';
 import { type AwsReader, startAwsReader } from '../setup/aws-reader.ts';
 import { awsEnvironment, findMoto, type Moto, startMoto } from '../setup/moto.ts';
@@ -96,9 +97,12 @@ test('every registered store is in a crash matrix', () => {
     // stores-latest.test.ts
     'azureKeyVault',
     'gcpSecretManager',
+    // stores-stageless.test.ts
+    'conjur',
     ...Object.values(KINDS).map((kind) => kind.store('').kind),
   ];
-  const registered = stores({ keyring: Keyring.generate() }).map(({ kind }) => kind);
+  const shelf = { keyring: Keyring.generate(), ledger: noLedger };
+  const registered = allStores(shelf).map(({ kind }) => kind);
   expect(tried.sort()).toEqual(registered.sort());
 });
 

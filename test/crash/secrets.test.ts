@@ -2,14 +2,19 @@ import { readFile } from 'node:fs/promises';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterEach, describe, expect, test } from 'vitest';
+import { ConjurDouble } from '../doubles/conjur.ts';
 import { encodings } from '../setup/encodings.ts';
 import { queueBackends } from './backends.ts';
 import { type Stage, setStage } from './stage.ts';
+import { inConjur } from './stageless-kinds.ts';
 
 let stage: Stage | undefined;
+let conjur: ConjurDouble | undefined;
 afterEach(async () => {
   await stage?.stop();
+  await conjur?.stop();
   stage = undefined;
+  conjur = undefined;
 });
 
 describe.each(queueBackends())(
@@ -19,7 +24,9 @@ describe.each(queueBackends())(
       'not in the ledger, the queue, logs, command lines or environments',
       { timeout: 60_000 },
       async () => {
-        stage = await setStage(url);
+        // A store without stages: what is pending or previous is in the ledger, sealed.
+        conjur = await new ConjurDouble('conjur-api-key').declare('shop/app').listen();
+        stage = await setStage(url, { store: await inConjur(conjur) });
         const { app, test: ledger, client } = stage;
         const id = await stage.startRotation({ settle: { ...stage.spec.settle, graceMs: 1_500 } });
         // A broken statement on the way: errors must not quote what they carried.
@@ -33,10 +40,12 @@ describe.each(queueBackends())(
         seen.set('the queue while a job waits', await dumpQueue(url(ledger.url.reveal())));
         expect((await stage.ended(id)).state).toBe('done');
         seen.set('the ledger', await dumpDatabase(ledger.url.reveal()));
+        expect(seen.get('the ledger')).toMatch(/rotor1\.[0-9a-f]{16}\./);
+        expect(conjur.value('shop/app')).toContain(client.held().password);
         seen.set('the queue', await dumpQueue(url(ledger.url.reveal())));
         seen.set("the workers' logs", killed.output() + worker.output());
 
-        const secrets = [client.held().password, app.initial.password, 'admin-password'];
+        const secrets = [client.held().password, app.initial.password, 'admin-password', 'conjur-api-key'];
         expect(secrets[0]).toHaveLength(32);
         for (const [where, text] of seen) {
           expect(text.length, where).toBeGreaterThan(0);

@@ -9,9 +9,9 @@ import { SecretValue } from '../../core/secret.ts';
 import { readJournal } from '../../ledger/journal.ts';
 import { applyPolicy } from '../../ledger/policies.ts';
 import { createRotation, getRotation, type Rotation } from '../../ledger/rotations.ts';
-import { stores } from '../../stores/registry.ts';
 import { openQueue, type RotationQueue } from '../../workers/queue/queue.ts';
 import type { RotationSpec } from '../../workers/saga/spec.ts';
+import { allStores } from '../../workers/stageless/stores.ts';
 import { aCall } from '../setup/call.ts';
 import { freshLedger, type TestLedger } from '../setup/ledger.ts';
 import { type Application, anApplication } from '../setup/postgres-roles.ts';
@@ -168,7 +168,7 @@ export async function setStage(
         .join('\n');
     },
     storedPassword: async () => {
-      const kinds = stores({ keyring: await loadKeyring(keyFile) });
+      const kinds = allStores({ keyring: await loadKeyring(keyFile), ledger: test.ledger });
       const kind = kinds.find((each) => each.kind === spec.store.kind);
       const session = kind?.open(kind.spec.parse(spec.store.spec));
       const current = await session?.read(aCall(), spec.store.path, 'current');

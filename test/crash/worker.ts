@@ -11,11 +11,11 @@ import { loadKeyring } from '../../core/seal-key-file.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { openLedger } from '../../ledger/database.ts';
 import { rotators } from '../../rotators/registry.ts';
-import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { startWorkerHost } from '../../workers/host.ts';
 import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
+import { allStores } from '../../workers/stageless/stores.ts';
 
 export interface WorkerConfig {
   readonly databaseUrl: string;
@@ -32,14 +32,15 @@ const config = JSON.parse(await readFile(process.argv[2] ?? '', 'utf8')) as Work
 const log = createLog('worker', { level: 'debug' });
 const keyring = await loadKeyring(config.keyFile);
 const clusters = kubeconfigClusters();
+const ledger = openLedger({ url: SecretValue.of(config.databaseUrl), log, connections: 5 });
 let armed = config.fault !== undefined;
 
 const host = await startWorkerHost({
   saga: {
-    ledger: openLedger({ url: SecretValue.of(config.databaseUrl), log, connections: 5 }),
+    ledger,
     registries: {
       rotators,
-      stores: stores({ keyring }),
+      stores: allStores({ keyring, ledger }),
       deliveries: deliveries({ clusters }),
       rollouts: rollouts({ allowedCommands: [], clusters }),
     },

@@ -2,21 +2,22 @@ import { glob, readFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
 import { Keyring } from '../../core/seal-keyring.ts';
+import { noLedger } from '../../ledger/database.ts';
 import { loadManifests } from '../../orchestrator/manifests/load.ts';
 import { parseManifests } from '../../orchestrator/manifests/parse.ts';
 import { checkReferences } from '../../orchestrator/manifests/references.ts';
 import { manifestJsonSchema } from '../../orchestrator/manifests/schemas.ts';
 import { rotators } from '../../rotators/registry.ts';
-import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Registries } from '../../workers/saga/parts.ts';
+import { allStores } from '../../workers/stageless/stores.ts';
 
 const root = join(import.meta.dirname, '../..');
 const registries: Registries = {
   rotators,
-  stores: stores({ keyring: Keyring.generate() }),
+  stores: allStores({ keyring: Keyring.generate(), ledger: noLedger }),
   deliveries: deliveries({ clusters: noClusters }),
   rollouts: rollouts({ allowedCommands: [], clusters: noClusters }),
 };

@@ -36,7 +36,8 @@ export const publish: Step = {
     const now = current?.versionId;
     // Promoted back already: by an attempt whose record was lost, or before consumers that read the store went back.
     if (!old || (now !== id && now !== old)) return { facts: { current: now ?? null } };
-    if (now === id) await store.promote(context.call(), path, old, id);
+    // Also when it is current again: a store that decides first and writes then may not have written it yet.
+    await store.promote(context.call(), path, old, id);
     return {
       facts: { current: old },
       versions: [

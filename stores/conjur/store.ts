@@ -1,0 +1,11 @@
+import type { StagelessStore } from '../stageless.ts';
+import { ConjurSession } from './session.ts';
+import { type ConjurSpec, conjurSpec } from './spec.ts';
+
+/** The current version in a variable of CyberArk Conjur; the others in the ledger. */
+export const conjurStore: StagelessStore<ConjurSpec> = {
+  kind: 'conjur',
+  spec: conjurSpec,
+  home: ({ url, account, prefix }) => `${url.replace(/\/$/, '')} ${account} ${prefix}`,
+  openStageless: (spec) => new ConjurSession(spec),
+};

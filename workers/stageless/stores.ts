@@ -1,0 +1,23 @@
+import { stagelessStores, stores } from '../../stores/registry.ts';
+import type { StagelessStore } from '../../stores/stageless.ts';
+import type { Store } from '../../stores/store.ts';
+import { MAX_BYTES, type Shelf, StagedByLedger } from './session.ts';
+
+/** Every store there is, each with stages: its own, or those that the ledger keeps for it. The only way to get at the latter. */
+export function allStores(shelf: Shelf): readonly Store[] {
+  return [...stores({ keyring: shelf.keyring }), ...stagelessStores.map((store) => staged(store, shelf))];
+}
+
+/** The store with stages that the ledger keeps. */
+export function staged({ kind, spec, limits, ...store }: StagelessStore, shelf: Shelf): Store {
+  const maxBytes = Math.min(limits?.maxBytes ?? MAX_BYTES, MAX_BYTES);
+  return {
+    kind,
+    spec,
+    limits: { ...limits, maxBytes },
+    open: (parsed) => {
+      const home = `${kind} ${store.home(parsed)}`;
+      return new StagedByLedger(store.openStageless(parsed), home, maxBytes, shelf);
+    },
+  };
+}
