@@ -2,6 +2,7 @@ import type { Keyring } from '../core/seal-keyring.ts';
 import { awsParameterStore } from './aws-parameter-store/store.ts';
 import { awsSecretsManagerStore } from './aws-secrets-manager/store.ts';
 import { azureKeyVaultStore } from './azure-key-vault/store.ts';
+import { confidantStore } from './confidant/store.ts';
 import { conjurStore } from './conjur/store.ts';
 import { gcpSecretManagerStore } from './gcp-secret-manager/store.ts';
 import { localStore } from './local/store.ts';
@@ -27,4 +28,4 @@ export function stores({ keyring }: StoreDependencies): readonly Store[] {
 }
 
 /** Those that keep one value at a path and know no stages. What opens them is workers/stageless. */
-export const stagelessStores: readonly StagelessStore[] = [conjurStore];
+export const stagelessStores: readonly StagelessStore[] = [confidantStore, conjurStore];

@@ -7,6 +7,7 @@ import type { StoreSession } from '../../stores/store.ts';
 import { awsEnvironment, findMoto, type Moto, startMoto } from '../setup/moto.ts';
 import { stopTestVault, testVault, VAULTS, type VaultName } from '../setup/vault.ts';
 import { azureScenario } from './stores-azure-scenario.ts';
+import { confidantScenario } from './stores-confidant-home.ts';
 import { conjurScenario } from './stores-conjur-home.ts';
 import { googleScenario } from './stores-google-scenario.ts';
 
@@ -74,6 +75,7 @@ export const storeScenarios: Readonly<Record<string, StoreScenario>> = {
   vault: { ...inVault('Vault'), also: [inVault('OpenBao')] },
   azureKeyVault: azureScenario,
   gcpSecretManager: googleScenario,
+  confidant: confidantScenario,
   conjur: conjurScenario,
   awsParameterStore: {
     server: 'emulator: moto',

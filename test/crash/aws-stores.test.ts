@@ -10,6 +10,7 @@ import { type AwsFront, startAwsFront } from '../doubles/aws/front.ts';
 import { type AwsReader, startAwsReader } from '../setup/aws-reader.ts';
 import { awsEnvironment, findMoto, type Moto, startMoto } from '../setup/moto.ts';
 import { type Stage, type StartedWorker, setStage } from './stage.ts';
+import { STAGELESS } from './stageless-kinds.ts';
 
 /** A call of the store at which a worker dies: before AWS gets it, and after AWS has done it. */
 interface Point {
@@ -98,7 +99,7 @@ test('every registered store is in a crash matrix', () => {
     'azureKeyVault',
     'gcpSecretManager',
     // stores-stageless.test.ts
-    'conjur',
+    ...Object.keys(STAGELESS),
     ...Object.values(KINDS).map((kind) => kind.store('').kind),
   ];
   const shelf = { keyring: Keyring.generate(), ledger: noLedger };

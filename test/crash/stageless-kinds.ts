@@ -1,5 +1,6 @@
 import type { RotationSpec } from '../../workers/saga/spec.ts';
 import { secretFile } from '../conformance/stores-stageless-home.ts';
+import { ConfidantDouble } from '../doubles/confidant.ts';
 import { ConjurDouble } from '../doubles/conjur.ts';
 import type { Disturb } from '../doubles/http-double.ts';
 
@@ -19,6 +20,19 @@ export async function inConjur(conjur: ConjurDouble): Promise<RotationSpec['stor
 
 /** Every registered store without stages, by its kind. */
 export const STAGELESS: Readonly<Record<string, () => Promise<StagelessTarget>>> = {
+  confidant: async () => {
+    const double = await new ConfidantDouble('kms-token').listen();
+    const auth = { token: { username: double.username, from: { file: await secretFile(double.token) } } };
+    return {
+      store: { kind: 'confidant', spec: { url: double.url, auth }, path: 'shop/app' },
+      disturb: (disturb) => {
+        double.disturb = disturb;
+      },
+      put: async (document) => void double.put('shop/app', JSON.parse(document)),
+      current: async () => JSON.stringify(double.find('shop/app')?.credential_pairs),
+      stop: () => double.stop(),
+    };
+  },
   conjur: async () => {
     const double = await new ConjurDouble('api-key').declare('shop/app').listen();
     return {
