@@ -42,15 +42,24 @@ export interface DriftSubject {
 /** The first look after a policy is known comes within that time, so that looks are spread. */
 const SPREAD_MS = 300_000;
 
-/** Has the deliveries of these policies looked at from now on, as far as they were rotated and deliver anywhere. */
-export async function watchDrift(ledger: Ledger, policyUids: readonly string[]): Promise<void> {
+/**
+ * Has the deliveries of these policies looked at from now on, as far as they were rotated and deliver anywhere.
+ * @param renewing kinds of stores that are looked at themselves, since what they keep ages
+ */
+export async function watchDrift(
+  ledger: Ledger,
+  policyUids: readonly string[],
+  renewing: readonly string[] = [],
+): Promise<void> {
   if (policyUids.length === 0) return;
   await ledger.query(
     `INSERT INTO rotor.drift_checks (policy_uid, check_at)
-     SELECT uid, clock_timestamp() + random() * $2 * interval '1 millisecond' FROM rotor.policies
-      WHERE uid = ANY ($1::uuid[]) AND last_rotated_at IS NOT NULL AND spec -> 'deliver' <> '[]'
+     SELECT uid, clock_timestamp() + random() * $2 * interval '1 millisecond' FROM rotor.policies p
+      WHERE uid = ANY ($1::uuid[]) AND last_rotated_at IS NOT NULL
+        AND (spec -> 'deliver' <> '[]' OR EXISTS (SELECT FROM rotor.rotations r WHERE r.policy_uid = p.uid
+               AND r.state = 'done' AND r.spec #>> '{store,kind}' = ANY ($3::text[])))
      ON CONFLICT DO NOTHING`,
-    [policyUids, SPREAD_MS],
+    [policyUids, SPREAD_MS, renewing],
     'watch-drift',
   );
 }

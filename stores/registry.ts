@@ -6,6 +6,7 @@ import { confidantStore } from './confidant/store.ts';
 import { conjurStore } from './conjur/store.ts';
 import { gcpSecretManagerStore } from './gcp-secret-manager/store.ts';
 import { localStore } from './local/store.ts';
+import { sealedSecretsStore } from './sealed-secrets/store.ts';
 import type { StagelessStore } from './stageless.ts';
 import type { Store } from './store.ts';
 import { vaultStore } from './vault/store.ts';
@@ -28,4 +29,4 @@ export function stores({ keyring }: StoreDependencies): readonly Store[] {
 }
 
 /** Those that keep one value at a path and know no stages. What opens them is workers/stageless. */
-export const stagelessStores: readonly StagelessStore[] = [confidantStore, conjurStore];
+export const stagelessStores: readonly StagelessStore[] = [confidantStore, conjurStore, sealedSecretsStore];

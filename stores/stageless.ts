@@ -35,6 +35,12 @@ export interface StagelessSession<Seen extends Standing = Standing> {
     over: Seen | undefined,
   ): Promise<void>;
 
+  /**
+   * Why the form in which a version stands there is out of date, although the version is not; undefined when it isn't.
+   * Writing the same version again brings it up to date.
+   */
+  outdated?(call: Call, path: string, standing: Seen): Promise<string | undefined>;
+
   /** As StoreSession.check. */
   check?(call: Call, path: string): Promise<StoreReport>;
 
@@ -47,6 +53,8 @@ export interface StagelessStore<Spec = unknown, Seen extends Standing = Standing
   readonly kind: string;
   readonly spec: z.ZodType<Spec>;
   readonly limits?: StoreLimits;
+  /** Its sessions have `outdated`. */
+  readonly renews?: true;
   /** What tells this home from others of the kind, by which the ledger finds its versions again: no login, no time-outs. */
   home(spec: Spec): string;
   openStageless(spec: Spec): StagelessSession<Seen>;

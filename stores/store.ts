@@ -44,6 +44,13 @@ export interface StoreSession {
    */
   check?(call: Call, path: string): Promise<StoreReport>;
 
+  /**
+   * Looks whether the form in which the current version stands there is out of date (sealed for a key that was replaced),
+   * and brings it up to date where `repair` says so; absent where forms don't age. The credential stays the same.
+   * @returns what was out of date, in words
+   */
+  renew?(call: Call, path: string, repair: boolean): Promise<string | undefined>;
+
   /** Removes a version and its document. Unknown ids are fine; the current one is refused (`store.conflict`). */
   discard(call: Call, path: string, versionId: string): Promise<void>;
 
@@ -84,6 +91,8 @@ export interface Store<Spec = unknown> {
   /** Key under which manifests name it (`spec.local`). */
   readonly kind: string;
   readonly spec: z.ZodType<Spec>;
+  /** Its sessions have `renew`. */
+  readonly renews?: true;
   /** None when absent. */
   readonly limits?: StoreLimits;
   /** By what events of its provider name what is kept at `path`; absent where there are none. Pure. */

@@ -85,6 +85,7 @@ export async function startOrchestrating(foundation: Foundation): Promise<Orches
     wake: orchestrator.wake,
     planned: (transaction, policies) =>
       watchCurrentOf(orchestrator, transaction, policies as readonly Policy<PolicySpec>[]),
+    renewing: foundation.registries.stores.filter(({ renews }) => renews).map(({ kind }) => kind),
   });
   const reconciler =
     config.watchNamespaces &&

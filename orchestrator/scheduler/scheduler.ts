@@ -25,6 +25,8 @@ export interface SchedulerOptions {
   readonly wake: (rotationId: string) => Promise<void>;
   /** Told of policies that are new, changed or just rotated, in the transaction `ledger`. */
   readonly planned?: (ledger: Ledger, policies: readonly Policy[]) => Promise<void>;
+  /** Kinds of stores whose form of a version ages. */
+  readonly renewing?: readonly string[];
 }
 
 const BATCH = 100;
@@ -53,6 +55,7 @@ async function replan(options: SchedulerOptions): Promise<number> {
     await watchDrift(
       transaction,
       policies.map(({ uid }) => uid),
+      options.renewing,
     );
     await options.planned?.(transaction, policies);
     return policies.length;

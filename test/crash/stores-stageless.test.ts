@@ -64,7 +64,7 @@ describe.each(Object.keys(STAGELESS))('versions in %s, which knows no stages', (
     timeout: 120_000,
   }, async () => {
     const { target, stage, begun } = await begin();
-    const id = await stage.startRotation({ initialFrom: undefined });
+    const id = await stage.startRotation(target.unreadable ? {} : { initialFrom: undefined });
     await killedAt('forward:generate:performed', id);
     const { disturb, killed } = killer(() => begun.worker);
     target.disturb(disturb);
@@ -85,7 +85,7 @@ describe.each(Object.keys(STAGELESS))('versions in %s, which knows no stages', (
     timeout: 120_000,
   }, async () => {
     const { target, stage, begun } = await begin();
-    const id = await stage.startRotation({ initialFrom: undefined });
+    const id = await stage.startRotation(target.unreadable ? {} : { initialFrom: undefined });
     await killedAt('forward:publish:performed', id);
     const { newVersion } = await getRotation(stage.test.ledger, id);
     stage.client.healthyWith = (versionId) => versionId !== newVersion;

@@ -12,7 +12,6 @@ import { type DriftView, driftOf, hurryDriftCheck, watchDrift } from '../../ledg
 import { applyPolicy } from '../../ledger/policies.ts';
 import { createRotation, getRotation, type Rotation } from '../../ledger/rotations.ts';
 import { rotators } from '../../rotators/registry.ts';
-import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { patrol } from '../../workers/drift/patrol.ts';
 import type { Clusters } from '../../workers/kubernetes/cluster.ts';
@@ -21,6 +20,7 @@ import { rollouts } from '../../workers/rollouts/registry.ts';
 import { runRotation, type Saga } from '../../workers/saga/engine.ts';
 import { noFaults } from '../../workers/saga/faults.ts';
 import type { RotationSpec } from '../../workers/saga/spec.ts';
+import { allStores } from '../../workers/stageless/stores.ts';
 import { aCall } from '../setup/call.ts';
 import { freshLedger, type TestLedger } from '../setup/ledger.ts';
 
@@ -63,7 +63,7 @@ export async function aRotatedPolicy(
     ledger: test.ledger,
     registries: {
       rotators,
-      stores: stores({ keyring }),
+      stores: allStores({ keyring, ledger: test.ledger }),
       deliveries: deliveries({ clusters: opened, followed }),
       rollouts: rollouts({ allowedCommands: [], clusters: opened }),
     },
@@ -119,7 +119,7 @@ export async function aRotatedPolicy(
     follows: async (namespace) => followed.follow(aCall(), await clusters.open(undefined), namespace),
     turn: () => patrol(sagaWith(clusters), 600_000),
     look: async (opened = clusters) => {
-      await watchDrift(test.ledger, [policyUid]);
+      await watchDrift(test.ledger, [policyUid], ['sealedSecrets']);
       await hurryDriftCheck(test.ledger, version);
       await patrol(sagaWith(opened), 600_000);
       const view = (await driftOf(test.ledger, [policyUid])).get(policyUid);

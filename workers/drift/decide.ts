@@ -20,8 +20,12 @@ export type Task =
 /**
  * What was delivered by the last rotation that was done, as far as the policy still says so: an entry that was added or
  * changed since comes with the next rotation, and one that was taken out is nobody's any more.
+ * @param renews whether a kind of store keeps what ages by itself
  */
-export function taskOf({ paused, rotating, policySpec, rotationSpec }: DriftSubject): Task {
+export function taskOf(
+  { paused, rotating, policySpec, rotationSpec }: DriftSubject,
+  renews: (storeKind: string) => boolean = () => false,
+): Task {
   const policy = policySpec as PolicyPart;
   const spec = rotationSpec as RotationSpec | undefined;
   const mode = policy.drift ?? 'repair';
@@ -31,7 +35,8 @@ export function taskOf({ paused, rotating, policySpec, rotationSpec }: DriftSubj
   if (!spec) return { skip: 'nothing was delivered yet' };
   const wanted = new Set((policy.deliver ?? []).map((entry) => JSON.stringify(sorted(entry))));
   const deliver = spec.deliver.filter((entry) => wanted.has(JSON.stringify(sorted(entry))));
-  if (deliver.length === 0) return { skip: 'the policy delivers nothing that was delivered' };
+  if (deliver.length === 0 && !renews(spec.store.kind))
+    return { skip: 'the policy delivers nothing that was delivered' };
   return { mode, spec: { ...spec, deliver, consumers: [] } };
 }
 

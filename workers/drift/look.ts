@@ -29,13 +29,15 @@ export async function look(
 ): Promise<readonly DriftFinding[] | undefined> {
   const { ledger, registries, clock, random } = looking;
   const log = looking.log.child({ policy: subject.policy, part: 'drift' });
-  const task = taskOf(subject);
+  const renews = (kind: string) =>
+    registries.stores.some((store) => store.kind === kind && store.renews === true);
+  const task = taskOf(subject, renews);
   if ('skip' in task) return undefined;
   const call: Call = { deadline: Deadline.after(ms, clock), fence: subject.fence, clock, random, log };
   const parts = openParts(task.spec, registries);
   try {
     const credential = await currentOf(looking, call, parts, subject, task.spec.store.path);
-    const findings: DriftFinding[] = [];
+    const findings: DriftFinding[] = [...(await renewed(call, parts, task))];
     for (const delivery of parts.deliveries) {
       if (delivery.unseen) continue;
       const seen = await lookAt(call, delivery, credential);
@@ -75,6 +77,24 @@ async function currentOf(
       what: `version ${found.versionId} at ${path} is not the one that ${policy} was last rotated to`,
     });
   return decodeCredential(found.versionId, found.document, parts.rotator.format);
+}
+
+/** What grew old in the store itself, though the credential is the same. */
+async function renewed(
+  call: Call,
+  { store }: Parts,
+  { mode, spec }: Extract<ReturnType<typeof taskOf>, { mode: string }>,
+): Promise<readonly DriftFinding[]> {
+  if (!store.renew) return [];
+  const { path } = spec.store;
+  const target = `store path ${path}`;
+  try {
+    const what = await store.renew(call, path, mode === 'repair');
+    return what === undefined ? [] : [{ target, what, outcome: mode === 'repair' ? 'repaired' : 'reported' }];
+  } catch (thrown) {
+    const error = asRotorError(thrown, `renewing ${target}`);
+    return error.code === 'store.fenced' ? [] : [{ target, what: error.message, outcome: 'unknown' }];
+  }
 }
 
 async function lookAt(

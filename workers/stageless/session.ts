@@ -54,6 +54,7 @@ export class StagedByLedger implements StoreSession {
   readonly #maxBytes: number;
   readonly #markKey: SecretValue;
   readonly check?: (call: Call, path: string) => Promise<StoreReport>;
+  readonly renew?: (call: Call, path: string, repair: boolean) => Promise<string | undefined>;
 
   constructor(inner: StagelessSession, home: string, maxBytes: number, shelf: Shelf) {
     this.#maxBytes = maxBytes;
@@ -63,6 +64,7 @@ export class StagedByLedger implements StoreSession {
     this.#markKey = shelf.keyring.derive('stageless-marks');
     const { check } = inner;
     if (check) this.check = (call, path) => check.call(inner, call, path);
+    if (inner.outdated) this.renew = (call, path, repair) => this.#renew(call, path, repair);
   }
 
   async stage(call: Call, path: string, versionId: string, document: SecretValue): Promise<void> {
@@ -130,7 +132,8 @@ export class StagedByLedger implements StoreSession {
       }
       if (known.live && !known.live.published && current.is === 'ours') {
         const live = { ...known.live, published: true };
-        await this.#record(call, path, known, { ...known, live });
+        const confirmed = await this.#record(call, path, known, { ...known, live });
+        if (confirmed && live.versionId === versionId) return;
         continue;
       }
       const versions = promoted(view.versions, path, versionId, expected);
@@ -142,13 +145,18 @@ export class StagedByLedger implements StoreSession {
         if (await this.#record(call, path, known, { versions: recorded, live })) return;
         continue;
       }
-      // From here on it is decided; the next round, or whoever comes next, carries it out.
-      await this.#record(call, path, known, {
+      // From here on it is decided; whoever comes next carries it out.
+      const decided = await this.#record(call, path, known, {
         ...known,
         versions: this.#withForeign(call, path, versions, standing),
         live: { versionId, over: seen.mark, published: false },
       });
       written = false;
+      if (!decided) continue;
+      const now = await this.#known(call, path);
+      if (now.generation !== known.generation + 1n) continue;
+      await this.#write(call, path, now, versionId, standing);
+      written = true;
     }
   }
 
@@ -173,6 +181,16 @@ export class StagedByLedger implements StoreSession {
   async close(): Promise<void> {
     this.#markKey.destroy();
     await this.#inner.close();
+  }
+
+  async #renew(call: Call, path: string, repair: boolean): Promise<string | undefined> {
+    const { known, current, standing } = await this.#look(call, path);
+    if (!standing || current.is !== 'ours' || !current.stands) return undefined;
+    const why = await this.#inner.outdated?.(call, path, standing);
+    if (why === undefined || !repair) return why;
+    this.#assertTurn(call, path, known);
+    await this.#write(call, path, known, current.versionId, standing);
+    return why;
   }
 
   async #known(call: Call, path: string): Promise<StagelessPath> {
@@ -308,7 +326,7 @@ function isSealed<V extends { readonly sealed?: string }>(
 function unreadable(path: string): RotorError {
   return new RotorError('store.conflict', {
     what: `store path ${path}: somebody else changed what stands there, and the store can't give it back`,
-    hint: 'Put back what Rotor wrote, or rotate the credential by an incident.',
+    hint: 'Put back what Rotor wrote there, or remove it and name the credential by `initialFrom` of the policy.',
   });
 }
 

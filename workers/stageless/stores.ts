@@ -9,11 +9,12 @@ export function allStores(shelf: Shelf): readonly Store[] {
 }
 
 /** The store with stages that the ledger keeps. */
-export function staged({ kind, spec, limits, ...store }: StagelessStore, shelf: Shelf): Store {
+export function staged({ kind, spec, limits, renews, ...store }: StagelessStore, shelf: Shelf): Store {
   const maxBytes = Math.min(limits?.maxBytes ?? MAX_BYTES, MAX_BYTES);
   return {
     kind,
     spec,
+    ...(renews ? { renews } : {}),
     limits: { ...limits, maxBytes },
     open: (parsed) => {
       const home = `${kind} ${store.home(parsed)}`;
