@@ -60,7 +60,7 @@ export function registerKeyCommands(program: Command): void {
     .description('Step 3: wrap everything that is stored with the first key; may be interrupted and repeated')
     .action(async (store: string | undefined, flags, command) => {
       const keyring = await loadKeyring(keyFileOf(flags));
-      const config = readConfig(process.env);
+      const config = readConfig(process.env, flags);
       const path = store ?? join(config.home, 'store');
       const call = {
         deadline: Deadline.after(REWRAP_MS, systemClock),

@@ -1,6 +1,12 @@
-import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { afterAll, afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { activateLastKey, addKey, createKeyFile, loadKeyring } from '../../core/seal-key-file.ts';
 import { Keyring, newKey } from '../../core/seal-keyring.ts';
 import { SecretValue } from '../../core/secret.ts';
+import { registerKeyCommands } from '../../orchestrator/cli/key-commands.ts';
 import { conjurStore } from '../../stores/conjur/store.ts';
 import type { StagelessStore } from '../../stores/stageless.ts';
 import type { StoreSession } from '../../stores/store.ts';
@@ -212,6 +218,33 @@ test('after the key was replaced what is in the ledger opens with the new one al
   expect((await alone.read(call(0n), PATH, 'pending'))?.document.equals(document('b'))).toBe(true);
   await alone.promote(call(), PATH, B, A);
   expect(consumed()).toBe('b');
+});
+
+test('rotor key rewrap takes the ledger along when it is told where that is', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'rotor-key-'));
+  const file = join(folder, 'key');
+  await createKeyFile(file);
+  const shelf = await aShelf();
+  await shelf.ledger.query('DELETE FROM rotor.stageless_versions');
+  const store = await opened({}, await loadKeyring(file));
+  await store.stage(call(), PATH, A, document('a'));
+  await addKey(file);
+  await activateLastKey(file);
+  vi.stubEnv('ROTOR_DATABASE_URL', shelf.url.reveal());
+  vi.stubEnv('ROTOR_HOME', folder);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const said = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  const program = new Command().option('-o, --output <format>', '', 'json');
+  registerKeyCommands(program);
+  await program.parseAsync(['key', 'rewrap', '--key-file', file], { from: 'user' });
+  const [printed] = said.mock.calls.at(-1) ?? [];
+  said.mockRestore();
+  expect(JSON.parse(String(printed))).toMatchObject({ rewrapped: 0, inLedger: 1 });
+  const lines = (await readFile(file, 'utf8')).split('\n');
+  const keys = lines.filter((line) => /^[A-Za-z0-9+/]{43}=$/.test(line));
+  await writeFile(file, lines.filter((line) => line !== keys.at(-1)).join('\n'), { mode: 0o600 });
+  const after = await opened({}, await loadKeyring(file));
+  expect((await after.read(call(0n), PATH, 'pending'))?.document.equals(document('a'))).toBe(true);
 });
 
 test('a discarded version is gone from the ledger, and a sealed one opens nowhere else', async () => {

@@ -255,7 +255,12 @@ export class StagedByLedger implements StoreSession {
         what: `store path ${path}: version ${versionId} has no document`,
       });
     call.deadline.assertTime(`write ${path}`);
-    await this.#inner.write(call, path, { versionId, document: this.#open(path, version) }, standing);
+    const document = this.#open(path, version);
+    try {
+      await this.#inner.write(call, path, { versionId, document }, standing);
+    } finally {
+      document.destroy();
+    }
   }
 
   /** Keeps what somebody else wrote, so that it can be gone back to; what can't be read can't be kept. */
