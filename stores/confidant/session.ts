@@ -2,11 +2,11 @@ import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
 import { type HttpAnswer, httpRequest } from '../../core/http.ts';
 import { SecretValue } from '../../core/secret.ts';
-import { secretIn } from '../../core/secret-file.ts';
 import type { StagelessSession, Standing } from '../stageless.ts';
 import type { StoreReport } from '../store.ts';
 import { canonicalPairs, documentOf, pairsOf } from './pairs.ts';
 import type { ConfidantSpec } from './spec.ts';
+import { ConfidantLogin } from './token.ts';
 import { notThere, refused, unexpectedStatus } from './troubles.ts';
 
 /** One page of names has no secrets in it; DynamoDB keeps 400 kB in an item. */
@@ -31,11 +31,13 @@ interface Credential {
  */
 export class ConfidantSession implements StagelessSession {
   readonly #spec: ConfidantSpec;
+  readonly #login: ConfidantLogin;
   /** Ids by name; Confidant never gives a name's id away to another. */
   readonly #ids = new Map<string, string>();
 
   constructor(spec: ConfidantSpec) {
     this.#spec = spec;
+    this.#login = new ConfidantLogin(spec);
   }
 
   async look(call: Call, path: string): Promise<Standing | undefined> {
@@ -97,6 +99,7 @@ export class ConfidantSession implements StagelessSession {
 
   async close(): Promise<void> {
     this.#ids.clear();
+    this.#login.forget();
   }
 
   /** A path that looks like an id is one, so that a token without the right to list can work. */
@@ -151,13 +154,13 @@ export class ConfidantSession implements StagelessSession {
   }
 
   async #send(call: Call, method: string, place: string, body?: SecretValue): Promise<HttpAnswer> {
-    const { username, from } = this.#spec.auth.token;
+    const { username, token } = await this.#login.token(call);
     return httpRequest(call.deadline, {
       url: `${this.#spec.url.replace(/\/$/, '')}/v1/credentials${place}`,
       method,
       headers: {
         'x-auth-from': username,
-        'x-auth-token': await secretIn(from.file, 'auth of the Confidant store'),
+        'x-auth-token': token,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body }),

@@ -20,7 +20,7 @@ export function refused(method: string, what: string, { status, body }: HttpAnsw
   if (status === 401) {
     return new RotorError('store.refused', {
       what: `Confidant takes no KMS token at ${what}: none was sent, or KMS authentication is off`,
-      hint: 'Check `auth.token` of the Store.',
+      hint: 'Check `auth` of the Store.',
     });
   }
   if (/maintenance mode/.test(body)) {
@@ -31,7 +31,7 @@ export function refused(method: string, what: string, { status, body }: HttpAnsw
   }
   return new RotorError('store.permission-denied', {
     what: `Confidant refuses ${method} of ${what}: the token has ended or is another's, or the ACL doesn't grant "${PERMISSION[method] ?? method}"`,
-    hint: "Check that somebody keeps the token fresh (AUTH_TOKEN_MAX_LIFETIME), and Confidant's ACL_MODULE for credentials.",
+    hint: "Check that the token is fresh (AUTH_TOKEN_MAX_LIFETIME), from and to whom it is, and Confidant's ACL_MODULE for credentials.",
   });
 }
 

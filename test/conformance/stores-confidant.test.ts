@@ -1,8 +1,10 @@
-import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import { KMS } from '@aws-sdk/client-kms';
+import { afterAll, afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { SecretValue } from '../../core/secret.ts';
 import { confidantStore } from '../../stores/confidant/store.ts';
 import type { StoreSession } from '../../stores/store.ts';
 import { ConfidantDouble } from '../doubles/confidant.ts';
+import { awsEnvironment, moto, startMoto } from '../setup/moto.ts';
 import { callWith } from './stores-calls.ts';
 import { secretFile, stagedHere, stopShelf } from './stores-stageless-home.ts';
 
@@ -151,3 +153,44 @@ test.each([
   expect(JSON.stringify(error)).not.toContain('pw-secret');
   expect(confidant.find(PATH)?.credential_pairs).toEqual({ user: 'old' });
 });
+
+test.skipIf(moto.skipped !== '')(
+  `a token that KMS makes says who it is from and to, and how long it lasts${moto.skipped}`,
+  { timeout: 60_000 },
+  async () => {
+    const aws = await startMoto();
+    onTestFinished(() => aws.stop());
+    for (const [name, value] of Object.entries(awsEnvironment(aws.url))) vi.stubEnv(name, value);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const kms = new KMS({});
+    const { KeyMetadata } = await kms.createKey({});
+    const keyId = KeyMetadata?.Arn ?? '';
+    confidant.put(PATH, { user: 'old' });
+    const sent: string[] = [];
+    confidant.disturb = async (when, { headers }) => {
+      const token = String(headers['x-auth-token']);
+      if (when !== 'before') return undefined;
+      sent.push(token);
+      const context = { from: 'rotor-test', to: 'confidant-test', user_type: 'service' };
+      const opened = await kms.decrypt({
+        CiphertextBlob: Buffer.from(token, 'base64'),
+        EncryptionContext: context,
+      });
+      const { not_before, not_after } = JSON.parse(Buffer.from(opened.Plaintext ?? []).toString());
+      const [from, to] = [not_before, not_after].map((text: string) =>
+        Date.parse(text.replace(/(....)(..)(..)T(..)(..)(..)Z/, '$1-$2-$3T$4:$5:$6Z')),
+      ) as [number, number];
+      const good = to - from === 20 * 60_000 && from < Date.now() && Date.now() < to;
+      if (good) confidant.tokens.set(token, '2/service/rotor-test');
+      return undefined;
+    };
+    const auth = { kms: { from: 'rotor-test', to: 'confidant-test', keyId, lifetimeMinutes: 20 } };
+    const store = await opened({ auth });
+    await published(store, text({ user: 'new' }));
+    expect(confidant.find(PATH)?.credential_pairs).toEqual({ user: 'new' });
+    expect(new Set(sent).size).toBe(1);
+    const wrong = await opened({ auth: { kms: { ...auth.kms, keyId: `${keyId}x` } } });
+    const error = await wrong.read(call(0n), PATH, 'current').catch((thrown) => thrown);
+    expect(error.message).toContain('kms:Encrypt');
+  },
+);

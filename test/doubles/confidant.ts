@@ -20,6 +20,8 @@ interface Kept {
  */
 export class ConfidantDouble extends HttpDouble {
   readonly username = '2/service/rotor-test';
+  /** Tokens that are taken beside the word, with who they are from. */
+  readonly tokens = new Map<string, string>();
   readonly token: string;
   readonly credentials: Kept[] = [];
   /** Every revision that there was, with its pairs. */
@@ -62,7 +64,8 @@ export class ConfidantDouble extends HttpDouble {
   protected usual({ method, path, query, headers, body }: DoubleRequest): DoubleAnswer {
     const { 'x-auth-token': token, 'x-auth-from': from } = headers;
     if (token === undefined || from === undefined) return { status: 401, text: '<h1>Unauthorized</h1>' };
-    if (token !== this.token || from !== this.username) return { status: 403, text: '<h1>Forbidden</h1>' };
+    const known = token === this.token ? this.username : this.tokens.get(String(token));
+    if (known === undefined || from !== known) return { status: 403, text: '<h1>Forbidden</h1>' };
     const [, id] = /^\/v1\/credentials(?:\/([^/]+))?$/.exec(path) ?? [];
     if (!path.startsWith('/v1/credentials')) return { status: 404, text: '<h1>Not Found</h1>' };
     if (method === 'GET') return id === undefined ? this.#list(query) : this.#get(id);
