@@ -3,8 +3,9 @@ import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { secretIn } from '../../core/secret-file.ts';
-import { awsConnection, clientsOf } from '../aws/connection.ts';
+import { awsConnection } from '../aws/connection.ts';
 import { ask } from '../aws/send.ts';
+import { clientsOf } from '../clients.ts';
 import type { ConfidantSpec, KmsAuth } from './spec.ts';
 
 /** Clocks may differ so much; both ends of a token's time are moved by it. */

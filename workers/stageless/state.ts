@@ -1,4 +1,5 @@
 import type { SealedVersion, StagelessPath } from '../../ledger/stageless.ts';
+import { versionIdOf } from '../../stores/foreign-ids.ts';
 import { type Staged, withStage } from '../../stores/stages.ts';
 
 /** What stands at a path, as far as stages go. */
@@ -33,7 +34,7 @@ export function currentOf({ live }: Pick<StagelessPath, 'live'>, seen: Seen): Cu
   if (seen.versionId !== undefined) return { is: 'ours', versionId: seen.versionId, stands: true };
   // What can't be read can't be a version; the store itself decides whether it may be written over.
   if (seen.mark === '' || (!seen.readable && live === undefined)) return { is: 'none' };
-  return { is: 'foreign', versionId: foreignId(seen.mark) };
+  return { is: 'foreign', versionId: versionIdOf('', seen.mark) };
 }
 
 /** The versions with their stages as they are, given what consumers read; oldest first. */
@@ -59,9 +60,4 @@ export function effective(
   };
   const later = rest.findIndex(({ createdAt }) => createdAt > foreign.createdAt);
   return later < 0 ? [...rest, foreign] : rest.toSpliced(later, 0, foreign);
-}
-
-/** The same id for the same value at a path, in the form of a UUID (RFC 9562, version 8). `mark` is 64 hexadecimal digits. */
-function foreignId(mark: string): string {
-  return `${mark.slice(0, 8)}-${mark.slice(8, 12)}-8${mark.slice(13, 16)}-9${mark.slice(17, 20)}-${mark.slice(20, 32)}`;
 }
