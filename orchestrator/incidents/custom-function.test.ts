@@ -205,5 +205,5 @@ test('a dry run says which function is called and where, and what is wrong is re
     wrong({ function: { name: 'arn:aws:lambda:eu-west-1:123456789012:function:f', host: { url } } }),
   ).toContain('needs the name that the function has at its host');
   expect(wrong({ function: { name: 'no such name' } })).toContain('needs a name or the ARN of a function');
-  expect(wrong({})).toContain('needs exactly one of: http, function');
+  expect(wrong({})).toContain('needs exactly one of: http, function, vault');
 });

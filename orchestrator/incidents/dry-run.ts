@@ -13,6 +13,7 @@ import {
   custom,
   customFunction,
   customHttp,
+  customVault,
   evidence,
   notify,
   type RunbookStep,
@@ -137,6 +138,10 @@ function without(kind: string, answer: Decision['answer']): string | undefined {
 function customInWords(written: unknown): string {
   const { kind, spec } = custom.parse(written);
   if (kind === 'http') return `${new URL(customHttp.parse(spec).url).host} is called`;
+  if (kind === 'vault') {
+    const { address, revokePrefix } = customVault.parse(spec);
+    return `all leases under ${revokePrefix} are revoked by ${new URL(address).host}`;
+  }
   const { name, host } = customFunction.parse(spec);
   return `function ${name} is called ${host ? `at ${new URL(host.url).host}` : 'at AWS Lambda'}`;
 }

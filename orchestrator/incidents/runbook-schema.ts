@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { duration } from '../../core/duration-schema.ts';
+import { vaultServer } from '../../core/vault/server.ts';
 import { awsFields } from '../../stores/aws/spec.ts';
 import { type Exposure, SEVERITIES, type Validity } from '../intake/report.ts';
 import { keyed } from '../manifests/keyed.ts';
@@ -107,9 +108,21 @@ export const customFunction = z
   .transform((spec) => ({ ...spec, region: spec.aws?.region ?? LAMBDA_ARN.exec(spec.name)?.[1] }))
   .describe("A function, by Lambda's Invoke API");
 
+export const customVault = z
+  .strictObject({
+    ...vaultServer,
+    revokePrefix: z
+      .string()
+      .regex(/^[\w.-]+(\/[\w.-]+)+$/, 'needs a form like "database/creds/orders"')
+      .describe('Every lease under it is revoked: all that Vault has given out of that role'),
+    timeout: duration({ min: 100, max: 900_000 }).default(30_000),
+  })
+  .describe('Vault revokes what it has given out');
+
 const CUSTOM = [
   { kind: 'http', schema: customHttp },
   { kind: 'function', schema: customFunction },
+  { kind: 'vault', schema: customVault },
 ] as const;
 
 export const custom = keyed(CUSTOM, {});
@@ -215,6 +228,7 @@ export interface RunbookStep {
 export type Notification = z.output<typeof notify>;
 export type MailTarget = NonNullable<Notification['smtp']>;
 export type CustomHttp = z.output<typeof customHttp>;
+export type CustomVault = z.output<typeof customVault>;
 export type CustomFunction = z.output<typeof customFunction>;
 export type Resolve = z.output<typeof resolve>;
 export type Approve = z.output<typeof approve>;

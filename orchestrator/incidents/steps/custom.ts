@@ -3,9 +3,10 @@ import { httpRequest } from '../../../core/http.ts';
 import { Deadline } from '../../../core/retry.ts';
 import { secretIn } from '../../../core/secret-file.ts';
 import type { EffectKind, Outcome, Performing } from '../outcome.ts';
-import { type CustomHttp, custom, customFunction, customHttp } from '../runbook-schema.ts';
+import { type CustomHttp, custom, customFunction, customHttp, customVault } from '../runbook-schema.ts';
 import { signed } from '../signed.ts';
 import { invoke } from './invoke.ts';
+import { revokeLeases } from './vault.ts';
 
 /** They say that another time may do. */
 const AGAIN: readonly number[] = [408, 425, 429];
@@ -20,12 +21,15 @@ export const customStep: EffectKind = {
   kind: 'custom',
   limitMs: (written) => {
     const { kind, spec } = custom.parse(written);
-    return (kind === 'http' ? customHttp.parse(spec) : customFunction.parse(spec)).timeout;
+    if (kind === 'http') return customHttp.parse(spec).timeout;
+    return (kind === 'vault' ? customVault : customFunction).parse(spec).timeout;
   },
 
   async perform(performing) {
     const { kind, spec } = custom.parse(performing.step.spec);
-    return kind === 'http' ? post(performing, customHttp.parse(spec)) : call(performing, spec);
+    if (kind === 'http') return post(performing, customHttp.parse(spec));
+    if (kind === 'vault') return revokeLeases(performing, customVault.parse(spec));
+    return call(performing, spec);
   },
 };
 
