@@ -151,6 +151,29 @@ const promises = (name: VaultName) => () => {
     expect(step).toMatchObject({ state: 'waiting', error: expect.stringContaining('ECONNREFUSED') });
   });
 
+  test("a connection's own user gets a password that only Vault knows, and Vault logs in by it", async () => {
+    const root = { username: `root_${mount.slice(3)}`, password: 'known-to-somebody' };
+    await app.sql(`CREATE ROLE ${root.username} LOGIN SUPERUSER PASSWORD '${root.password}'`);
+    try {
+      const connection = await vault.call('GET', `${mount}/config/shop`);
+      const { connection_url } = connection.data.connection_details;
+      const config = { plugin_name: 'postgresql-database-plugin', connection_url, allowed_roles: '*' };
+      await vault.call('POST', `${mount}/config/root`, { ...config, ...root });
+      expect(await logsIn(root)).toBe(true);
+      const step = await worked(revoking({ revokePrefix: undefined, rotateRoot: `${mount}/root` }));
+      expect(step).toMatchObject({ state: 'done', result: { connection: `${mount}/root`, loggedIn: true } });
+      expect(await logsIn(root)).toBe(false);
+      await app.sql(`ALTER ROLE ${root.username} PASSWORD 'by-hand'`);
+      // What the step takes for a proof is one: with another password it would have failed.
+      await expect(vault.call('POST', `${mount}/reset/root`)).rejects.toThrow(
+        'password authentication failed',
+      );
+    } finally {
+      await vault.call('DELETE', `${mount}/config/root`);
+      await app.sql(`DROP ROLE ${root.username}`);
+    }
+  });
+
   test('a dry run says what is revoked, and a prefix that is a whole mount is refused', () => {
     const risk = {
       severity: 'high',
@@ -162,6 +185,10 @@ const promises = (name: VaultName) => () => {
     expect(previewOf(steps, risk, 'rotate')[0]?.what).toContain(`all leases under ${mount}/creds/app`);
     const { error } = runbookSpec.safeParse({ steps: [revoking({ revokePrefix: 'auth' }), { rotate: {} }] });
     expect(JSON.stringify(error?.issues)).toContain('needs a form like');
+    const both = runbookSpec.safeParse({
+      steps: [revoking({ rotateRoot: 'database/shop' }), { rotate: {} }],
+    });
+    expect(JSON.stringify(both.error?.issues)).toContain('exactly one of: revokePrefix, rotateRoot');
   });
 };
 

@@ -139,8 +139,11 @@ function customInWords(written: unknown): string {
   const { kind, spec } = custom.parse(written);
   if (kind === 'http') return `${new URL(customHttp.parse(spec).url).host} is called`;
   if (kind === 'vault') {
-    const { address, revokePrefix } = customVault.parse(spec);
-    return `all leases under ${revokePrefix} are revoked by ${new URL(address).host}`;
+    const { address, revokePrefix, rotateRoot } = customVault.parse(spec);
+    const { host } = new URL(address);
+    return revokePrefix === undefined
+      ? `${host} changes its own password of ${rotateRoot}`
+      : `all leases under ${revokePrefix} are revoked by ${host}`;
   }
   const { name, host } = customFunction.parse(spec);
   return `function ${name} is called ${host ? `at ${new URL(host.url).host}` : 'at AWS Lambda'}`;

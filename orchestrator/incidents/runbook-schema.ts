@@ -114,10 +114,19 @@ export const customVault = z
     revokePrefix: z
       .string()
       .regex(/^[\w.-]+(\/[\w.-]+)+$/, 'needs a form like "database/creds/orders"')
+      .optional()
       .describe('Every lease under it is revoked: all that Vault has given out of that role'),
+    rotateRoot: z
+      .string()
+      .regex(/^([\w.-]+\/)+[\w.-]+$/, 'needs the mount and a connection, such as "database/shop"')
+      .optional()
+      .describe("The connection's own user gets a password that nobody but Vault knows"),
     timeout: duration({ min: 100, max: 900_000 }).default(30_000),
   })
-  .describe('Vault revokes what it has given out');
+  .refine(({ revokePrefix, rotateRoot }) => (revokePrefix === undefined) !== (rotateRoot === undefined), {
+    error: 'needs exactly one of: revokePrefix, rotateRoot',
+  })
+  .describe('Vault revokes what it has given out, or changes its own password at a database');
 
 const CUSTOM = [
   { kind: 'http', schema: customHttp },

@@ -6,7 +6,7 @@ import type { EffectKind, Outcome, Performing } from '../outcome.ts';
 import { type CustomHttp, custom, customFunction, customHttp, customVault } from '../runbook-schema.ts';
 import { signed } from '../signed.ts';
 import { invoke } from './invoke.ts';
-import { revokeLeases } from './vault.ts';
+import { atVault } from './vault.ts';
 
 /** They say that another time may do. */
 const AGAIN: readonly number[] = [408, 425, 429];
@@ -28,7 +28,7 @@ export const customStep: EffectKind = {
   async perform(performing) {
     const { kind, spec } = custom.parse(performing.step.spec);
     if (kind === 'http') return post(performing, customHttp.parse(spec));
-    if (kind === 'vault') return revokeLeases(performing, customVault.parse(spec));
+    if (kind === 'vault') return atVault(performing, customVault.parse(spec));
     return call(performing, spec);
   },
 };
