@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../core/clock.ts';
+import { noClusters } from '../../core/kubernetes/cluster.ts';
 import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { Keyring } from '../../core/seal-keyring.ts';
@@ -11,7 +12,6 @@ import { rotators } from '../../rotators/registry.ts';
 import { stores } from '../../stores/registry.ts';
 import { freshLedger, type TestLedger } from '../../test/setup/ledger.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
-import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { createApi } from './api.ts';

@@ -1,11 +1,11 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
+import { noClusters } from '../../core/kubernetes/cluster.ts';
 import { Keyring } from '../../core/seal-keyring.ts';
 import { noLedger } from '../../ledger/database.ts';
 import { rotators } from '../../rotators/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
-import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Registries } from '../../workers/saga/parts.ts';
 import { allStores } from '../../workers/stageless/stores.ts';

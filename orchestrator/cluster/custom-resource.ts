@@ -1,4 +1,4 @@
-import type { WireObject } from '../../workers/kubernetes/collections.ts';
+import type { WireObject } from '../../core/kubernetes/collections.ts';
 import type { Kind } from '../manifests/manifest.ts';
 import type { Status } from './status.ts';
 

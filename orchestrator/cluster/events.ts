@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
-import type { Cluster, ClusterObject } from '../../workers/kubernetes/cluster.ts';
+import type { Cluster, ClusterObject } from '../../core/kubernetes/cluster.ts';
 import { API_VERSION } from '../manifests/manifest.ts';
 import type { CustomResource } from './custom-resource.ts';
 import { instant } from './status.ts';

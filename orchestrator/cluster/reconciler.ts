@@ -1,10 +1,10 @@
 import type { Call } from '../../core/call.ts';
 import { asRotorError } from '../../core/errors.ts';
+import type { Cluster, Clusters } from '../../core/kubernetes/cluster.ts';
+import type { WireObject } from '../../core/kubernetes/collections.ts';
 import { Deadline } from '../../core/retry.ts';
 import { clusterNamespaces } from '../../ledger/cluster-objects.ts';
 import { lively } from '../../ledger/outlook.ts';
-import type { Cluster, Clusters } from '../../workers/kubernetes/cluster.ts';
-import type { WireObject } from '../../workers/kubernetes/collections.ts';
 import { type Informer, startInformer } from '../../workers/kubernetes/informer.ts';
 import { API_VERSION, KINDS } from '../manifests/manifest.ts';
 import { manifestSchemas } from '../manifests/schemas.ts';

@@ -1,8 +1,8 @@
 import type { Call } from '../../core/call.ts';
 import type { Clock } from '../../core/clock.ts';
 import { asRotorError, RotorError } from '../../core/errors.ts';
+import type { Cluster } from '../../core/kubernetes/cluster.ts';
 import type { Logger } from '../../core/log.ts';
-import type { Cluster } from '../../workers/kubernetes/cluster.ts';
 import { API_VERSION } from '../manifests/manifest.ts';
 import type { CustomResource } from './custom-resource.ts';
 import { eventOf, tell } from './events.ts';

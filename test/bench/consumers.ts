@@ -1,9 +1,9 @@
 import { systemClock } from '../../core/clock.ts';
 import type { Credential } from '../../core/credential.ts';
+import { kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { type SandboxApi, type Seed, startApiServer } from '../../sandbox/api/server.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
-import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { followConsumers } from '../../workers/kubernetes/consumers/followed-consumers.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Rollout } from '../../workers/rollouts/rollout.ts';

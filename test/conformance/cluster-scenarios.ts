@@ -11,8 +11,8 @@ import {
   type V1Service,
 } from '@kubernetes/client-node';
 import { expect, onTestFinished } from 'vitest';
+import { type Clusters, kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { secretDelivery } from '../../workers/deliveries/secret/delivery.ts';
-import { type Clusters, kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { versionedName } from '../../workers/kubernetes/secret-names.ts';
 import { blueGreenRollout } from '../../workers/rollouts/blue-green/rollout.ts';
 import { discoveredRollout } from '../../workers/rollouts/discovered/rollout.ts';

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import type { V1Secret } from '@kubernetes/client-node';
 import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { Credential } from '../../core/credential.ts';
+import { type Clusters, kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { secretDelivery } from '../../workers/deliveries/secret/delivery.ts';
-import { type Clusters, kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { aCall } from '../setup/call.ts';
 import { stopTestCluster, type TestCluster, type TestNamespace, testCluster } from '../setup/cluster.ts';
 

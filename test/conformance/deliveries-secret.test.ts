@@ -1,9 +1,9 @@
 import { PatchStrategy, type V1Secret } from '@kubernetes/client-node';
 import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import type { Credential } from '../../core/credential.ts';
+import type { Clusters } from '../../core/kubernetes/cluster.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { secretDelivery } from '../../workers/deliveries/secret/delivery.ts';
-import type { Clusters } from '../../workers/kubernetes/cluster.ts';
 import { versionedName } from '../../workers/kubernetes/secret-names.ts';
 import { aCall } from '../setup/call.ts';
 import { stopTestCluster, type TestCluster, testCluster } from '../setup/cluster.ts';

@@ -3,12 +3,12 @@ import { afterAll, expect, test } from 'vitest';
 import type { Call } from '../../core/call.ts';
 import { systemClock } from '../../core/clock.ts';
 import type { Credential } from '../../core/credential.ts';
+import { noClusters } from '../../core/kubernetes/cluster.ts';
 import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { Deadline } from '../../core/retry.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
-import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { stopTestCluster } from '../setup/cluster.ts';
 import { deliveryScenarios } from './deliveries-scenarios.ts';
 

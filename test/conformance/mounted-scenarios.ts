@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { Clusters } from '../../workers/kubernetes/cluster.ts';
+import type { Clusters } from '../../core/kubernetes/cluster.ts';
 import { CSI_DRIVER } from '../../workers/kubernetes/mounts/decide.ts';
 import { podReloadRollout } from '../../workers/rollouts/pod-reload/rollout.ts';
 import { rollingRollout } from '../../workers/rollouts/rolling/rollout.ts';

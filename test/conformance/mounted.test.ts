@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
+import { kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { rollingRollout } from '../../workers/rollouts/rolling/rollout.ts';
 import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
 import { aCall } from '../setup/call.ts';

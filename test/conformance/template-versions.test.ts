@@ -1,7 +1,7 @@
 import type { V1Deployment, V1ReplicaSet } from '@kubernetes/client-node';
 import { PatchStrategy } from '@kubernetes/client-node';
 import { afterAll, beforeEach, expect, onTestFinished, test } from 'vitest';
-import type { Cluster } from '../../workers/kubernetes/cluster.ts';
+import type { Cluster } from '../../core/kubernetes/cluster.ts';
 import { secretReferences } from '../../workers/kubernetes/secret-references.ts';
 import { backToVersion, toVersion } from '../../workers/kubernetes/template-version.ts';
 import { versionAnnotation, workloadRef } from '../../workers/kubernetes/workloads.ts';

@@ -1,8 +1,8 @@
 import { PatchStrategy } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { noClusters } from '../../core/kubernetes/cluster.ts';
 import { type Rotation, requestCancel, resumeRotation } from '../../ledger/rotations.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
-import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import { freshLedger, type TestLedger } from '../setup/ledger.ts';
 import { startTcpProxy } from '../setup/tcp-proxy.ts';

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { flushCompileCache } from 'node:module';
 import { systemClock } from '../../core/clock.ts';
 import { RotorError } from '../../core/errors.ts';
+import { noClusters } from '../../core/kubernetes/cluster.ts';
 import { createLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { loadKeyring } from '../../core/seal-key-file.ts';
@@ -22,7 +23,6 @@ import { rotators } from '../../rotators/registry.ts';
 import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { startWorkerHost } from '../../workers/host.ts';
-import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { INCIDENT_QUEUE, openQueue } from '../../workers/queue/queue.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { noClusters } from '../../workers/kubernetes/cluster.ts';
+import { noClusters } from '../../core/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import { startArgoRolloutsDouble } from '../doubles/argo-rollouts/controller.ts';
 import { rolloutDefinition } from '../doubles/argo-rollouts/crd.ts';

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { KubeConfig, type KubernetesObject, KubernetesObjectApi } from '@kubernetes/client-node';
 import { systemClock } from '../../core/clock.ts';
+import { kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { SecretValue } from '../../core/secret.ts';
@@ -10,7 +11,6 @@ import type { Fault, FaultRequest } from '../../sandbox/api/faults.ts';
 import { type SandboxApi, startApiServer } from '../../sandbox/api/server.ts';
 import { startControllers } from '../../sandbox/controllers/start.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
-import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import { runRotation } from '../../workers/saga/engine.ts';
 import type { Registries } from '../../workers/saga/parts.ts';

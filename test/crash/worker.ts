@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { flushCompileCache } from 'node:module';
 import { systemClock } from '../../core/clock.ts';
+import { kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { createLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { loadKeyring } from '../../core/seal-key-file.ts';
@@ -13,7 +14,6 @@ import { openLedger } from '../../ledger/database.ts';
 import { rotators } from '../../rotators/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { startWorkerHost } from '../../workers/host.ts';
-import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import { allStores } from '../../workers/stageless/stores.ts';
 

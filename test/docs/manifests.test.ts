@@ -1,6 +1,7 @@
 import { glob, readFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { expect, test } from 'vitest';
+import { noClusters } from '../../core/kubernetes/cluster.ts';
 import { Keyring } from '../../core/seal-keyring.ts';
 import { noLedger } from '../../ledger/database.ts';
 import { loadManifests } from '../../orchestrator/manifests/load.ts';
@@ -9,7 +10,6 @@ import { checkReferences } from '../../orchestrator/manifests/references.ts';
 import { manifestJsonSchema } from '../../orchestrator/manifests/schemas.ts';
 import { rotators } from '../../rotators/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
-import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Registries } from '../../workers/saga/parts.ts';
 import { allStores } from '../../workers/stageless/stores.ts';

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { systemClock } from '../../core/clock.ts';
+import type { Clusters } from '../../core/kubernetes/cluster.ts';
 import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { Keyring } from '../../core/seal-keyring.ts';
@@ -14,7 +15,6 @@ import { createRotation, getRotation, type Rotation } from '../../ledger/rotatio
 import { rotators } from '../../rotators/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { patrol } from '../../workers/drift/patrol.ts';
-import type { Clusters } from '../../workers/kubernetes/cluster.ts';
 import { followSecrets } from '../../workers/kubernetes/followed-secrets.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import { runRotation, type Saga } from '../../workers/saga/engine.ts';

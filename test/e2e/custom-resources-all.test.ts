@@ -4,6 +4,7 @@ import { KubeConfig, type KubernetesObject, KubernetesObjectApi } from '@kuberne
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { parse } from 'yaml';
 import { systemClock } from '../../core/clock.ts';
+import { kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { SecretValue } from '../../core/secret.ts';
@@ -19,7 +20,6 @@ import { manifestSchemas } from '../../orchestrator/manifests/schemas.ts';
 import type { Orchestrator } from '../../orchestrator/operations/orchestrator.ts';
 import type { FaultRequest } from '../../sandbox/api/faults.ts';
 import { type SandboxApi, startApiServer } from '../../sandbox/api/server.ts';
-import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { freshLedger, type TestLedger } from '../setup/ledger.ts';
 import { type Answered, condition, randomPolicy } from './custom-resources-stage.ts';
 

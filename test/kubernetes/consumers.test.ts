@@ -1,7 +1,7 @@
 import { KubeConfig, KubernetesObjectApi } from '@kubernetes/client-node';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { type SandboxApi, startApiServer } from '../../sandbox/api/server.ts';
-import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import {
   type FollowedConsumers,
   followConsumers,

@@ -1,8 +1,8 @@
 import { KubeConfig, KubernetesObjectApi } from '@kubernetes/client-node';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Credential } from '../../core/credential.ts';
+import { type Clusters, kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { type SandboxApi, startApiServer } from '../../sandbox/api/server.ts';
-import { type Clusters, kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { discoveredRollout } from '../../workers/rollouts/discovered/rollout.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Rollout, RolloutSession } from '../../workers/rollouts/rollout.ts';

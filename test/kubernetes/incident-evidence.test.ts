@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { KubeConfig, KubernetesObjectApi } from '@kubernetes/client-node';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../core/clock.ts';
+import { type Clusters, kubeconfigClusters, noClusters } from '../../core/kubernetes/cluster.ts';
 import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { Keyring } from '../../core/seal-keyring.ts';
@@ -19,7 +20,6 @@ import { type SandboxApi, startApiServer } from '../../sandbox/api/server.ts';
 import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { gatherEvidence } from '../../workers/incidents/gather.ts';
-import { type Clusters, kubeconfigClusters, noClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import { freshLedger, type TestLedger } from '../setup/ledger.ts';
 

@@ -1,12 +1,12 @@
 import { KubeConfig, KubernetesObjectApi } from '@kubernetes/client-node';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../core/clock.ts';
+import { kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
+import type { CollectionRef, WireObject } from '../../core/kubernetes/collections.ts';
 import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { Deadline } from '../../core/retry.ts';
 import { type SandboxApi, startApiServer } from '../../sandbox/api/server.ts';
-import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
-import type { CollectionRef, WireObject } from '../../workers/kubernetes/collections.ts';
 import { type Change, type Informer, startInformer } from '../../workers/kubernetes/informer.ts';
 import { aCall } from '../setup/call.ts';
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../core/clock.ts';
+import { kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { Keyring } from '../../core/seal-keyring.ts';
@@ -16,7 +17,6 @@ import { rotators } from '../../rotators/registry.ts';
 import { startApiServer } from '../../sandbox/api/server.ts';
 import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
-import { kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import { freshLedger } from '../setup/ledger.ts';
 

@@ -4,10 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as client from '@kubernetes/client-node';
+import { type Clusters, kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { silentLog } from '../../core/log.ts';
 import { IMAGES, startSandbox } from '../../sandbox/cluster.ts';
 import { startKubelet } from '../../sandbox/kubelet/start.ts';
-import { type Clusters, kubeconfigClusters } from '../../workers/kubernetes/cluster.ts';
 
 export interface TestCluster {
   readonly kubeconfig: string;

@@ -1,4 +1,4 @@
-import type { Cluster, Clusters } from '../../workers/kubernetes/cluster.ts';
+import type { Cluster, Clusters } from '../../core/kubernetes/cluster.ts';
 
 /** The clusters of a worker that is stopped before a request of this kind, once, while something else happens. */
 export function interrupted(

@@ -1,6 +1,6 @@
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
-import type { Cluster, ClusterObject, ObjectRef } from './cluster.ts';
+import type { Cluster, ClusterObject, ObjectRef } from '../../core/kubernetes/cluster.ts';
 import { assertDelivered, type DeliveredSecret } from './delivered.ts';
 
 /**

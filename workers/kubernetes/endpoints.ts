@@ -1,5 +1,5 @@
 import type { Call } from '../../core/call.ts';
-import type { Cluster, ObjectRef } from './cluster.ts';
+import type { Cluster, ObjectRef } from '../../core/kubernetes/cluster.ts';
 
 interface Endpoint {
   readonly conditions?: { readonly ready?: boolean };

@@ -1,4 +1,4 @@
-import { type ClusterObject, FIELD_MANAGER } from './cluster.ts';
+import { type ClusterObject, FIELD_MANAGER } from '../../core/kubernetes/cluster.ts';
 
 /**
  * `managedFields` of an object: who has set which field, by an update or by a server-side apply. `fieldsV1` is a tree of

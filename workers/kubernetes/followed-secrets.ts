@@ -1,10 +1,10 @@
 import type { Call } from '../../core/call.ts';
 import { asRotorError, RotorError } from '../../core/errors.ts';
-import type { Cluster } from './cluster.ts';
-import type { WireObject } from './collections.ts';
+import type { Cluster } from '../../core/kubernetes/cluster.ts';
+import type { WireObject } from '../../core/kubernetes/collections.ts';
+import { assertAllowed } from '../../core/kubernetes/permissions.ts';
 import { FENCE, MANAGED_BY, VERSION } from './delivered.ts';
 import { type Change, type Informer, startInformer } from './informer.ts';
-import { assertAllowed } from './permissions.ts';
 
 /** What is kept in memory of a delivered Secret: of its data nothing ever reaches this process. */
 export interface Delivered {

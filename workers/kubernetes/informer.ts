@@ -1,11 +1,17 @@
 import type { Call } from '../../core/call.ts';
 import type { Clock } from '../../core/clock.ts';
 import { asRotorError, RotorError } from '../../core/errors.ts';
+import type { Cluster } from '../../core/kubernetes/cluster.ts';
+import type {
+  CollectionRef,
+  Expired,
+  Page,
+  WatchEvent,
+  WireObject,
+} from '../../core/kubernetes/collections.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Random } from '../../core/random.ts';
 import { backoffMs } from '../../core/retry.ts';
-import type { Cluster } from './cluster.ts';
-import type { CollectionRef, Expired, Page, WatchEvent, WireObject } from './collections.ts';
 
 /** What became of one object. `before` and `after` are what {@link InformerOptions.keep} made of it. */
 export interface Change<T> {

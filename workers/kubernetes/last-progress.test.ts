@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ClusterObject } from './cluster.ts';
+import type { ClusterObject } from '../../core/kubernetes/cluster.ts';
 import { lastProgressMs } from './last-progress.ts';
 
 const at = (seconds: number) => new Date(Date.UTC(2026, 10, 1, 12, 0, seconds));

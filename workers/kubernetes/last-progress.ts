@@ -1,4 +1,4 @@
-import { type ClusterObject, FIELD_MANAGER } from './cluster.ts';
+import { type ClusterObject, FIELD_MANAGER } from '../../core/kubernetes/cluster.ts';
 
 interface ManagedFields {
   readonly manager?: string;

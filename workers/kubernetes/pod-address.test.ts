@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ClusterObject } from './cluster.ts';
+import type { ClusterObject } from '../../core/kubernetes/cluster.ts';
 import { podUrl } from './pod-address.ts';
 
 const pod = (podIP: string | undefined, annotations: Record<string, string> = {}): ClusterObject => ({

@@ -1,4 +1,4 @@
-import type { ClusterObject } from './cluster.ts';
+import type { ClusterObject } from '../../core/kubernetes/cluster.ts';
 
 /**
  * On a node whose pods share its address (the sandbox's), a pod's declared ports stand for others: which ones, as JSON by

@@ -1,4 +1,4 @@
-import type { ClusterObject } from './cluster.ts';
+import type { ClusterObject } from '../../core/kubernetes/cluster.ts';
 
 /** One way in which a pod gets at a Secret. */
 export type Reading =

@@ -1,5 +1,5 @@
 import type { Call } from '../../core/call.ts';
-import type { Cluster, ClusterObject } from './cluster.ts';
+import type { Cluster, ClusterObject } from '../../core/kubernetes/cluster.ts';
 import { timeOf } from './last-progress.ts';
 import { secretReferences } from './secret-references.ts';
 

@@ -1,5 +1,5 @@
 import type { Call } from '../../core/call.ts';
-import { type Cluster, type ClusterObject, nameOf } from './cluster.ts';
+import { type Cluster, type ClusterObject, nameOf } from '../../core/kubernetes/cluster.ts';
 import { secretReferences } from './secret-references.ts';
 
 /** Where pods come from, and how to their spec. An old ReplicaSet of a Deployment starts none any more. */

@@ -1,4 +1,4 @@
-import type { ClusterObject } from './cluster.ts';
+import type { ClusterObject } from '../../core/kubernetes/cluster.ts';
 
 /** A place of a pod's spec that names a Secret. */
 export interface SecretReference {

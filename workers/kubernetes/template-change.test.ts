@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ClusterObject, JsonOperation } from './cluster.ts';
+import type { ClusterObject, JsonOperation } from '../../core/kubernetes/cluster.ts';
 import { versionedName } from './secret-names.ts';
 import { secretReferences } from './secret-references.ts';
 import { backwardChange, forwardChange, podSpecReading, type TemplateChange } from './template-change.ts';

@@ -1,5 +1,5 @@
 import { RotorError } from '../../core/errors.ts';
-import type { ClusterObject, JsonOperation } from './cluster.ts';
+import type { ClusterObject, JsonOperation } from '../../core/kubernetes/cluster.ts';
 import { pendingOf } from './coalescing.ts';
 import type { DeliveredSecret } from './delivered.ts';
 import { belongsTo } from './secret-names.ts';

@@ -1,7 +1,7 @@
 import type { Call } from '../../core/call.ts';
 import { formatDuration } from '../../core/duration.ts';
 import { RotorError } from '../../core/errors.ts';
-import { type Cluster, type ClusterObject, nameOf, type ObjectRef } from './cluster.ts';
+import { type Cluster, type ClusterObject, nameOf, type ObjectRef } from '../../core/kubernetes/cluster.ts';
 import { coalesce, deliverable, wishesOf } from './coalescing.ts';
 import type { DeliveredSecret } from './delivered.ts';
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ClusterObject } from './cluster.ts';
+import type { ClusterObject } from '../../core/kubernetes/cluster.ts';
 import { obstacleOf, progressOf, selectorOf, versionAnnotation } from './workloads.ts';
 
 const deployment = (status: object, spec: object = {}, generation = 2): ClusterObject => ({

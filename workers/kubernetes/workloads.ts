@@ -1,4 +1,4 @@
-import type { ClusterObject, ObjectRef } from './cluster.ts';
+import type { ClusterObject, ObjectRef } from '../../core/kubernetes/cluster.ts';
 import { fitting } from './secret-names.ts';
 
 /** Workloads whose controller replaces pods when their template changes. */

@@ -2,9 +2,9 @@ import { z } from 'zod';
 import type { Call } from '../../core/call.ts';
 import { formatDuration, parseDuration } from '../../core/duration.ts';
 import { RotorError } from '../../core/errors.ts';
-import type { Cluster } from '../kubernetes/cluster.ts';
+import type { Cluster } from '../../core/kubernetes/cluster.ts';
+import { objectName as name } from '../../core/kubernetes/names.ts';
 import { type Baseline, type MountSpec, UNKNOWN_BASELINE } from '../kubernetes/mounts/decide.ts';
-import { objectName as name } from '../kubernetes/names.ts';
 import { versionAnnotation } from '../kubernetes/workloads.ts';
 import type { Known } from './rollout.ts';
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
-import { type Cluster, type ClusterObject, nameOf, type ObjectRef } from '../kubernetes/cluster.ts';
-import { objectName as name } from '../kubernetes/names.ts';
+import { type Cluster, type ClusterObject, nameOf, type ObjectRef } from '../../core/kubernetes/cluster.ts';
+import { objectName as name } from '../../core/kubernetes/names.ts';
 import { workloadRef } from '../kubernetes/workloads.ts';
 
 /** How the spec of a consumer names its workload: exactly one of the three kinds. */

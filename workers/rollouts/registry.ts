@@ -1,4 +1,4 @@
-import type { Clusters } from '../kubernetes/cluster.ts';
+import type { Clusters } from '../../core/kubernetes/cluster.ts';
 import { argoRolloutsRollout } from './argo-rollouts/rollout.ts';
 import { blueGreenRollout } from './blue-green/rollout.ts';
 import { delegatedRollout } from './delegated/rollout.ts';

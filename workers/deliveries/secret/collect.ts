@@ -1,6 +1,6 @@
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
-import { type Cluster, nameOf } from '../../kubernetes/cluster.ts';
+import { type Cluster, nameOf } from '../../../core/kubernetes/cluster.ts';
 import { MANAGED_BY, VERSION } from '../../kubernetes/delivered.ts';
 import { versionedName } from '../../kubernetes/secret-names.ts';
 import { readersIn } from '../../kubernetes/secret-readers.ts';

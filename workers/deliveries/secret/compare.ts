@@ -1,5 +1,5 @@
+import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
 import { SecretValue } from '../../../core/secret.ts';
-import type { ClusterObject } from '../../kubernetes/cluster.ts';
 import { namesSetByUs, otherWriterOf, type Writer } from '../../kubernetes/field-ownership.ts';
 import type { Difference } from '../delivery.ts';
 import type { Desired } from './desired.ts';

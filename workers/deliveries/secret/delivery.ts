@@ -1,7 +1,7 @@
 import type { Call } from '../../../core/call.ts';
 import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
-import type { Cluster, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
+import type { Cluster, Clusters, ObjectRef } from '../../../core/kubernetes/cluster.ts';
 import { readersOfSecret, type SecretReaders } from '../../kubernetes/consumers/blast-radius.ts';
 import type { FollowedSecrets } from '../../kubernetes/followed-secrets.ts';
 import { holdersIn, type SecretHolder } from '../../kubernetes/secret-holders.ts';

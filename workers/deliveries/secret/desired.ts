@@ -1,5 +1,5 @@
 import type { Credential } from '../../../core/credential.ts';
-import type { ClusterObject, ObjectRef } from '../../kubernetes/cluster.ts';
+import type { ClusterObject, ObjectRef } from '../../../core/kubernetes/cluster.ts';
 import { FENCE, MANAGED_BY, VERSION } from '../../kubernetes/delivered.ts';
 import { fitting, LOGICAL_NAME } from '../../kubernetes/secret-names.ts';
 import { fillTemplate, valuesOf } from '../template.ts';

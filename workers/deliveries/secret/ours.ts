@@ -1,6 +1,11 @@
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
-import { type Cluster, type ClusterObject, nameOf, type ObjectRef } from '../../kubernetes/cluster.ts';
+import {
+  type Cluster,
+  type ClusterObject,
+  nameOf,
+  type ObjectRef,
+} from '../../../core/kubernetes/cluster.ts';
 import { FENCE, MANAGED_BY } from '../../kubernetes/delivered.ts';
 import { isSetByUs } from '../../kubernetes/field-ownership.ts';
 import { compare } from './compare.ts';

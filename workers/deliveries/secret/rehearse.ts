@@ -1,6 +1,6 @@
 import type { Call } from '../../../core/call.ts';
-import type { Cluster } from '../../kubernetes/cluster.ts';
-import { assertAllowed } from '../../kubernetes/permissions.ts';
+import type { Cluster } from '../../../core/kubernetes/cluster.ts';
+import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { versionedName } from '../../kubernetes/secret-names.ts';
 import { objectOf, rehearsalOf } from './desired.ts';
 import { assertOurs } from './ours.ts';

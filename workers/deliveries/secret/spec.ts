@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { labelName, objectName } from '../../kubernetes/names.ts';
+import { labelName, objectName } from '../../../core/kubernetes/names.ts';
 import { parseTemplate } from '../template.ts';
 
 /** Keys that the API server asks of each type; service-account tokens are the cluster's own. */

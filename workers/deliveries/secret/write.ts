@@ -1,6 +1,6 @@
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
-import type { Cluster, ClusterObject, ObjectRef } from '../../kubernetes/cluster.ts';
+import type { Cluster, ClusterObject, ObjectRef } from '../../../core/kubernetes/cluster.ts';
 import { asApplied } from '../../kubernetes/field-ownership.ts';
 import { compare } from './compare.ts';
 import { type Desired, objectOf } from './desired.ts';

@@ -1,7 +1,7 @@
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
-import type { Cluster } from '../cluster.ts';
-import type { CollectionRef, WireObject } from '../collections.ts';
+import type { Cluster } from '../../../core/kubernetes/cluster.ts';
+import type { CollectionRef, WireObject } from '../../../core/kubernetes/collections.ts';
 import { type Binding, type BlastRadius, blastRadiusOf, type Role } from './readers.ts';
 
 /** Who may read one Secret, and what could not be seen of that. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { WireObject } from '../collections.ts';
+import type { WireObject } from '../../../core/kubernetes/collections.ts';
 import { ConsumerIndex, type LogicalName } from './consumer-index.ts';
 import { readerOf } from './kinds.ts';
 

@@ -1,8 +1,8 @@
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
-import type { Cluster } from '../cluster.ts';
+import type { Cluster } from '../../../core/kubernetes/cluster.ts';
+import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { type Informer, startInformer } from '../informer.ts';
-import { assertAllowed } from '../permissions.ts';
 import { type Consumer, ConsumerIndex, type LogicalName } from './consumer-index.ts';
 import { type Reader, readerOf, WATCHED } from './kinds.ts';
 

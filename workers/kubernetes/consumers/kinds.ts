@@ -1,4 +1,4 @@
-import type { WireObject } from '../collections.ts';
+import type { WireObject } from '../../../core/kubernetes/collections.ts';
 import { type PodSpec, referencesOf, type SecretReference } from './references.ts';
 
 /** What makes an object itself within a cluster. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ClusterObject } from '../cluster.ts';
+import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
 import {
   type Baseline,
   baselineOf,

@@ -1,4 +1,4 @@
-import type { ClusterObject } from '../cluster.ts';
+import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
 
 /** The volume driver that mounts what a store has, without a Secret in between. */
 export const CSI_DRIVER = 'secrets-store.csi.k8s.io';

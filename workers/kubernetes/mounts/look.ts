@@ -1,7 +1,12 @@
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
-import { type Cluster, type ClusterObject, nameOf, type ObjectRef } from '../cluster.ts';
-import { assertAllowed } from '../permissions.ts';
+import {
+  type Cluster,
+  type ClusterObject,
+  nameOf,
+  type ObjectRef,
+} from '../../../core/kubernetes/cluster.ts';
+import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { isReady, livePods, type PodEvidence } from '../pod-evidence.ts';
 import {
   type Baseline,

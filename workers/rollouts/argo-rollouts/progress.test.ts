@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ClusterObject } from '../../kubernetes/cluster.ts';
+import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
 import { argoObstacle, argoProgress } from './progress.ts';
 
 const healthy = {

@@ -1,4 +1,4 @@
-import type { ClusterObject, ObjectRef } from '../../kubernetes/cluster.ts';
+import type { ClusterObject, ObjectRef } from '../../../core/kubernetes/cluster.ts';
 
 export interface Paused {
   readonly state: 'paused';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { objectName } from '../../kubernetes/names.ts';
+import { objectName } from '../../../core/kubernetes/names.ts';
 import { duration } from '../reload/spec.ts';
 
 /** `consumers[].argoRollouts` of a policy. */

@@ -1,7 +1,7 @@
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
+import { type Cluster, type ClusterObject, nameOf, refOf } from '../../../core/kubernetes/cluster.ts';
 import type { Deadline } from '../../../core/retry.ts';
-import { type Cluster, type ClusterObject, nameOf, refOf } from '../../kubernetes/cluster.ts';
 import { podUrl } from '../../kubernetes/pod-address.ts';
 import { selectorOf } from '../../kubernetes/workloads.ts';
 import { runCommand } from '../reload/command.ts';

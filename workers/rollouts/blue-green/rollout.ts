@@ -1,10 +1,10 @@
 import type { Call } from '../../../core/call.ts';
 import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
-import type { Cluster, ClusterObject, Clusters, ObjectRef } from '../../kubernetes/cluster.ts';
+import type { Cluster, ClusterObject, Clusters, ObjectRef } from '../../../core/kubernetes/cluster.ts';
+import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { assertDelivered } from '../../kubernetes/delivered.ts';
 import { endpointPods } from '../../kubernetes/endpoints.ts';
-import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
 import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
 import {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { objectName } from '../../kubernetes/names.ts';
+import { objectName } from '../../../core/kubernetes/names.ts';
 import { gate } from './gates-spec.ts';
 
 /** `consumers[].blueGreen` of a policy. */

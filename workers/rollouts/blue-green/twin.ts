@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ClusterObject } from '../../kubernetes/cluster.ts';
+import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
 import type { DeliveredSecret } from '../../kubernetes/delivered.ts';
 import { podSpecReading } from '../../kubernetes/template-change.ts';
 

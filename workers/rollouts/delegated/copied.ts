@@ -1,6 +1,6 @@
 import type { Credential } from '../../../core/credential.ts';
+import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
 import { SecretValue } from '../../../core/secret.ts';
-import type { ClusterObject } from '../../kubernetes/cluster.ts';
 import { timeOf } from '../../kubernetes/last-progress.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { Call } from '../../../core/call.ts';
-import type { Cluster, ClusterObject, ObjectRef } from '../../kubernetes/cluster.ts';
+import type { Cluster, ClusterObject, ObjectRef } from '../../../core/kubernetes/cluster.ts';
 import type { DelegatedSpec } from './spec.ts';
 
 /** Annotation that makes External Secrets copy at once: any change of an ExternalSecret's metadata does. */

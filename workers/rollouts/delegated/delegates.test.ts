@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Credential } from '../../../core/credential.ts';
+import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
 import { SecretValue } from '../../../core/secret.ts';
-import type { ClusterObject } from '../../kubernetes/cluster.ts';
 import { dataWrittenMs, lacks } from './copied.ts';
 import { copierOf, nextForceSync } from './copiers.ts';
 import { reloaderObstacle } from './reloader.ts';

@@ -1,5 +1,5 @@
 import { parseDuration } from '../../../core/duration.ts';
-import type { ClusterObject } from '../../kubernetes/cluster.ts';
+import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
 import { readingsOf } from '../../kubernetes/reads-secret.ts';
 
 const PREFIX = 'reloader.stakater.com';

@@ -8,9 +8,9 @@ import {
   type Clusters,
   nameOf,
   type ObjectRef,
-} from '../../kubernetes/cluster.ts';
+} from '../../../core/kubernetes/cluster.ts';
+import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { assertDelivered } from '../../kubernetes/delivered.ts';
-import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsStartedSince } from '../../kubernetes/pod-evidence.ts';
 import { obstacleOf, progressOf } from '../../kubernetes/workloads.ts';
 import { readOf, refOfNamed } from '../named-workload.ts';

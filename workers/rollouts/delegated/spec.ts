@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { objectName as name } from '../../kubernetes/names.ts';
+import { objectName as name } from '../../../core/kubernetes/names.ts';
 import { namingProblem, workloadFields } from '../named-workload.ts';
 import { duration } from '../reload/spec.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ClusterObject } from '../../kubernetes/cluster.ts';
+import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
 import { budgetWarning } from './budgets.ts';
 
 const workload = (kind: string, spec: object = {}): ClusterObject => ({

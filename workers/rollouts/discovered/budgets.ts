@@ -1,7 +1,7 @@
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
-import type { Cluster, ClusterObject } from '../../kubernetes/cluster.ts';
-import { nameOf } from '../../kubernetes/cluster.ts';
+import type { Cluster, ClusterObject } from '../../../core/kubernetes/cluster.ts';
+import { nameOf } from '../../../core/kubernetes/cluster.ts';
 import type { ObjectName } from '../../kubernetes/consumers/kinds.ts';
 
 /**

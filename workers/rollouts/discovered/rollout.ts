@@ -1,6 +1,6 @@
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
-import type { Cluster, Clusters } from '../../kubernetes/cluster.ts';
+import type { Cluster, Clusters } from '../../../core/kubernetes/cluster.ts';
 import type { Consumer, LogicalName } from '../../kubernetes/consumers/consumer-index.ts';
 import {
   type FollowedConsumers,

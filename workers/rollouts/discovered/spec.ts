@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { labelName, objectName } from '../../kubernetes/names.ts';
+import { labelName, objectName } from '../../../core/kubernetes/names.ts';
 
 const excluded = z.strictObject({
   kind: z.string().regex(/^[A-Z][A-Za-z0-9]{0,62}$/, 'must be a kind such as "ReplicaSet"'),

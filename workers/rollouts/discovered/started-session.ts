@@ -1,7 +1,7 @@
 import type { Call } from '../../../core/call.ts';
 import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
-import { type Cluster, FIELD_MANAGER } from '../../kubernetes/cluster.ts';
+import { type Cluster, FIELD_MANAGER } from '../../../core/kubernetes/cluster.ts';
 import type { Consumer } from '../../kubernetes/consumers/consumer-index.ts';
 import { assertDelivered } from '../../kubernetes/delivered.ts';
 import type { PodEvidence } from '../../kubernetes/pod-evidence.ts';

@@ -1,7 +1,7 @@
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
 import { httpRequest } from '../../../core/http.ts';
-import type { ClusterObject } from '../../kubernetes/cluster.ts';
+import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
 import { podUrl } from '../../kubernetes/pod-address.ts';
 import { httpProblem } from '../reload/health.ts';
 import type { PodReloadSpec } from './spec.ts';

@@ -8,11 +8,11 @@ import {
   type Clusters,
   nameOf,
   type ObjectRef,
-} from '../../kubernetes/cluster.ts';
+} from '../../../core/kubernetes/cluster.ts';
+import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { assertDelivered } from '../../kubernetes/delivered.ts';
 import { type MountSpec, mountsOf } from '../../kubernetes/mounts/decide.ts';
 import { assertMounted, mountBaseline, podsMounting } from '../../kubernetes/mounts/look.ts';
-import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { isReady, livePods, type PodEvidence } from '../../kubernetes/pod-evidence.ts';
 import { readingsOf } from '../../kubernetes/reads-secret.ts';
 import { obstacleOf } from '../../kubernetes/workloads.ts';

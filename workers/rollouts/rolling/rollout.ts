@@ -8,12 +8,12 @@ import {
   type Clusters,
   nameOf,
   type ObjectRef,
-} from '../../kubernetes/cluster.ts';
+} from '../../../core/kubernetes/cluster.ts';
+import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { assertDelivered, type DeliveredSecret } from '../../kubernetes/delivered.ts';
 import { lastProgressMs } from '../../kubernetes/last-progress.ts';
 import type { MountSpec } from '../../kubernetes/mounts/decide.ts';
 import { assertMounted, mountBaseline, podsMounting } from '../../kubernetes/mounts/look.ts';
-import { assertAllowed } from '../../kubernetes/permissions.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
 import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
 import { obstacleOf, progressOf, selectorOf } from '../../kubernetes/workloads.ts';

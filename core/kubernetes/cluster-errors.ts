@@ -1,4 +1,4 @@
-import { asRotorError, foreignCode, RotorError } from '../../core/errors.ts';
+import { asRotorError, foreignCode, RotorError } from '../errors.ts';
 
 /** What was asked of the API server. */
 export interface Asked {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { RotorError } from '../../core/errors.ts';
+import type { RotorError } from '../errors.ts';
 import { type Asked, clusterError } from './cluster-errors.ts';
 
 const patch: Asked = {

@@ -5,8 +5,8 @@ import type {
   KubernetesObjectApi,
   PatchStrategy,
 } from '@kubernetes/client-node';
-import type { Call } from '../../core/call.ts';
-import { RotorError } from '../../core/errors.ts';
+import type { Call } from '../call.ts';
+import { RotorError } from '../errors.ts';
 import { type Asked, clusterError } from './cluster-errors.ts';
 import { type Collections, collectionsOf } from './collections.ts';
 import { keptConnections } from './connections.ts';
@@ -349,7 +349,7 @@ async function openCluster(
       const known = config.getContexts().map(({ name }) => name);
       throw new RotorError('config.invalid', {
         what: `the kubeconfig has no context "${context}"; it has ${known.join(', ') || 'none'}`,
-        hint: 'Correct `context` in the policy, or add it to the kubeconfig of the workers.',
+        hint: 'Correct `context` in the manifest, or add it to the kubeconfig of the workers.',
       });
     }
     config.setCurrentContext(context);

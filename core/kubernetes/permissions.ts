@@ -1,4 +1,4 @@
-import type { Call } from '../../core/call.ts';
+import type { Call } from '../call.ts';
 import type { Cluster, ObjectRef } from './cluster.ts';
 import { forbidden, pluralOf } from './cluster-errors.ts';
 
