@@ -9,6 +9,12 @@ export interface Staged {
   readonly stages: readonly Stage[];
 }
 
+/** A version of a store that removes documents in requests of their own. */
+export interface Droppable extends Staged {
+  /** On its way out: nobody sees it, and the next writer removes what is left. */
+  readonly dropped?: boolean | undefined;
+}
+
 /** Adds `version` (its own stages don't matter) as the pending one. A known version keeps a stage it has. */
 export function withPending<V extends Staged>(versions: readonly V[], version: V): readonly V[] {
   const known = versions.find(({ versionId }) => versionId === version.versionId);
@@ -60,6 +66,20 @@ export function pruned<V extends Staged>(versions: readonly V[], keep: number): 
   const loose = versions.filter(({ stages }) => stages.length === 0);
   const drop = new Set(loose.slice(0, Math.max(0, loose.length - keep)));
   return versions.filter((version) => !drop.has(version));
+}
+
+/** Marks those that are kept no longer; they leave the record when their documents are gone. */
+export function marked<V extends Droppable>(before: readonly V[], after: readonly V[], keep: number): V[] {
+  const kept = pruned(
+    after.filter(({ dropped }) => !dropped),
+    keep,
+  );
+  const ids = new Set(kept.map(({ versionId }) => versionId));
+  const out = before.filter(({ versionId }) => !ids.has(versionId));
+  const late = after.filter(
+    (version) => !ids.has(version.versionId) && !out.some(({ versionId }) => versionId === version.versionId),
+  );
+  return [...[...out, ...late].map((version): V => ({ ...version, stages: [], dropped: true })), ...kept];
 }
 
 export function withStage<V extends Staged>(versions: readonly V[], stage: Stage): V | undefined {

@@ -1,7 +1,7 @@
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret.ts';
-import { discarded, promoted, withPending, withStage } from '../stages.ts';
+import { discarded, marked, promoted, withPending, withStage } from '../stages.ts';
 import type { Stage, StoredVersion, StoreReport, StoreSession } from '../store.ts';
 import type { Kept, Newest, Shelf } from './shelf.ts';
 import {
@@ -12,7 +12,6 @@ import {
   effective,
   encodeState,
   followed,
-  marked,
   type RecordedVersion,
   type State,
 } from './state.ts';

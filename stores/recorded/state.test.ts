@@ -1,15 +1,6 @@
 import { expect, test } from 'vitest';
 import { SecretValue } from '../../core/secret.ts';
-import {
-  currentOf,
-  decodeState,
-  effective,
-  encodeState,
-  followed,
-  marked,
-  type Seen,
-  type State,
-} from './state.ts';
+import { currentOf, decodeState, effective, encodeState, followed, type Seen, type State } from './state.ts';
 
 const AT = new Date('2026-01-02T03:04:05.678Z');
 const seen = (changes: Partial<Seen> = {}): Seen => ({
@@ -93,18 +84,6 @@ test('beside a version of somebody else ours is the previous one', () => {
   const known = state({ versionId: 'b', number: 3, published: true });
   const stages = effective(known, currentOf(known, seen(), 'x'), seen()).map((each) => each.stages.join());
   expect(stages).toEqual(['', 'previous', 'current']);
-});
-
-test('what falls out of the record is marked first, and no version with a stage ever is', () => {
-  const before = [version('a'), version('b'), version('c', ['previous']), version('d', ['current'])];
-  const after = marked(before, [...before, version('e', ['pending'])], 1);
-  expect(after.map(({ versionId, dropped }) => `${versionId}${dropped ? ' dropped' : ''}`)).toEqual([
-    'a dropped',
-    'b',
-    'c',
-    'd',
-    'e',
-  ]);
 });
 
 test('a record is read back as it was written, and nothing else is', () => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { RotorError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret.ts';
-import { pruned, type Staged, withStage } from '../stages.ts';
+import { type Droppable, withStage } from '../stages.ts';
 
 /** What Rotor keeps about one path, beside it in the store. Holds no secret. */
 export interface State {
@@ -14,13 +14,11 @@ export interface State {
   readonly live?: Live | undefined;
 }
 
-export interface RecordedVersion extends Staged {
+export interface RecordedVersion extends Droppable {
   /** Numbers of the store's versions at the path itself that carried it. */
   readonly numbers: readonly number[];
   /** Number of the document where Rotor keeps it, in stores where it has one. */
   readonly kept?: number | undefined;
-  /** On its way out: nobody sees it, and the next writer removes what is left. */
-  readonly dropped?: boolean | undefined;
 }
 
 export interface Live {
@@ -128,27 +126,6 @@ export function effective(state: State, current: Current, seen: Seen): readonly 
   const others = rest.filter(({ versionId }) => versionId !== foreign.versionId);
   const later = others.findIndex(({ createdAt }) => createdAt > foreign.createdAt);
   return later < 0 ? [...others, foreign] : others.toSpliced(later, 0, foreign);
-}
-
-/** Marks those that are kept no longer; they leave the record when their documents are gone. */
-export function marked(
-  before: readonly RecordedVersion[],
-  after: readonly RecordedVersion[],
-  keep: number,
-): RecordedVersion[] {
-  const kept = pruned(
-    after.filter(({ dropped }) => !dropped),
-    keep,
-  );
-  const ids = new Set(kept.map(({ versionId }) => versionId));
-  const out = before.filter(({ versionId }) => !ids.has(versionId));
-  const late = after.filter(
-    (version) => !ids.has(version.versionId) && !out.some(({ versionId }) => versionId === version.versionId),
-  );
-  return [
-    ...[...out, ...late].map((version): RecordedVersion => ({ ...version, stages: [], dropped: true })),
-    ...kept,
-  ];
 }
 
 /** The same id for the same version of the store's, in the form of a UUID (RFC 9562, version 8). */

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { noClusters } from '../../workers/kubernetes/cluster.ts';
+import { noClusters } from '../../core/kubernetes/cluster.ts';
 import { aRepository, aSealingKey, unsealed } from '../setup/sealed-secrets.ts';
 import { aRotatedPolicy } from './drifting.ts';
 

@@ -1,4 +1,5 @@
 import { systemClock } from '../../core/clock.ts';
+import { noClusters } from '../../core/kubernetes/cluster.ts';
 import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { Keyring } from '../../core/seal-keyring.ts';
@@ -15,7 +16,6 @@ import { tick } from '../../orchestrator/scheduler/scheduler.ts';
 import { rotators } from '../../rotators/registry.ts';
 import { stores } from '../../stores/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
-import { noClusters } from '../../workers/kubernetes/cluster.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 
 /** All that the operations need, without a queue: nobody is woken. */
