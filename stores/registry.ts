@@ -1,3 +1,4 @@
+import { type Clusters, kubeconfigClusters } from '../core/kubernetes/cluster.ts';
 import type { Keyring } from '../core/seal-keyring.ts';
 import { awsParameterStore } from './aws-parameter-store/store.ts';
 import { awsSecretsManagerStore } from './aws-secrets-manager/store.ts';
@@ -5,6 +6,7 @@ import { azureKeyVaultStore } from './azure-key-vault/store.ts';
 import { confidantStore } from './confidant/store.ts';
 import { conjurStore } from './conjur/store.ts';
 import { gcpSecretManagerStore } from './gcp-secret-manager/store.ts';
+import { kubernetesStore } from './kubernetes/store.ts';
 import { localStore } from './local/store.ts';
 import { sealedSecretsStore } from './sealed-secrets/store.ts';
 import type { StagelessStore } from './stageless.ts';
@@ -14,10 +16,12 @@ import { vaultStore } from './vault/store.ts';
 export interface StoreDependencies {
   /** Seals what a store keeps on disks of our own. */
   readonly keyring: Keyring;
+  /** Those that the process opens anyway; the ones of its kubeconfig when absent. */
+  readonly clusters?: Clusters;
 }
 
 /** Every store there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
-export function stores({ keyring }: StoreDependencies): readonly Store[] {
+export function stores({ keyring, clusters = kubeconfigClusters() }: StoreDependencies): readonly Store[] {
   return [
     localStore(keyring),
     awsSecretsManagerStore(),
@@ -25,6 +29,7 @@ export function stores({ keyring }: StoreDependencies): readonly Store[] {
     vaultStore,
     azureKeyVaultStore(),
     gcpSecretManagerStore(),
+    kubernetesStore(clusters),
   ];
 }
 

@@ -79,7 +79,7 @@ export async function layFoundation(config: Config, name: string): Promise<Found
       ledger,
       registries: {
         rotators,
-        stores: allStores({ keyring, ledger }),
+        stores: allStores({ keyring, ledger, clusters }),
         deliveries: deliveries({ clusters, followed }),
         rollouts: ways,
       },

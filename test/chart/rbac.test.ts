@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { CHART, ofKind, type Rendered, render, skippedWithoutHelm, the } from './helm.ts';
 
 const DOCS = join(CHART, '..', '..', 'docs', 'kubernetes.md');
@@ -79,6 +80,28 @@ describe.skipIf(skipped)('roles of the chart', () => {
     expect(rules).toEqual([
       { apiGroups: [''], resources: ['secrets'], resourceNames: ['orders-db'], verbs: ['get', 'patch'] },
     ]);
+  });
+
+  test('a store in a cluster gets what docs/stores.md lists, in its namespace alone; who plans gets it too', async () => {
+    const values = { storeNamespaces: ['vault'], orchestrator: { plan: true } };
+    const objects = await render({ values });
+    const roles = ofKind(objects, 'Role').map(({ metadata, rules }) => [
+      metadata.name,
+      metadata.namespace,
+      rules,
+    ]);
+    const page = readFileSync(join(CHART, '..', '..', 'docs', 'stores.md'), 'utf8');
+    const documented = /## Secrets of a cluster\n.*?```yaml\nrules:\n(.*?)```/s.exec(page)?.[1] ?? '';
+    const rules = parse(documented);
+    expect(rules).toHaveLength(1);
+    expect(roles).toEqual([
+      ['rotor-store-worker', 'vault', rules],
+      ['rotor-store-orchestrator', 'vault', rules],
+    ]);
+    const tokens = ['orchestrator', 'worker'].map(
+      (part) => the(objects, 'Deployment', part).spec.template.spec.automountServiceAccountToken,
+    );
+    expect(tokens).toEqual([true, true]);
   });
 
   test('strategies that no policy uses take their rights with them', async () => {

@@ -10,6 +10,7 @@ import { azureScenario } from './stores-azure-scenario.ts';
 import { confidantScenario } from './stores-confidant-home.ts';
 import { conjurScenario } from './stores-conjur-home.ts';
 import { googleScenario } from './stores-google-scenario.ts';
+import { kubernetesScenario } from './stores-kubernetes-scenario.ts';
 import { sealedSecretsScenario } from './stores-sealed-secrets-home.ts';
 
 /** What the kit needs of a store: sessions on one fresh, empty home, and where to look for plaintext. */
@@ -79,6 +80,7 @@ export const storeScenarios: Readonly<Record<string, StoreScenario>> = {
   confidant: confidantScenario,
   conjur: conjurScenario,
   sealedSecrets: sealedSecretsScenario,
+  kubernetes: kubernetesScenario,
   awsParameterStore: {
     server: 'emulator: moto',
     skipped: findMoto().skipped,

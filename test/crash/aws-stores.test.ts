@@ -93,7 +93,8 @@ test('every registered store is in a crash matrix', () => {
   const tried = [
     // The matrix of every step and boundary: crash-matrix.test.ts.
     'local',
-    // stores-vault.test.ts
+    // stores-kubernetes.test.ts, stores-vault.test.ts
+    'kubernetes',
     'vault',
     // stores-latest.test.ts
     'azureKeyVault',

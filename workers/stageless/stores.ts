@@ -1,11 +1,11 @@
-import { stagelessStores, stores } from '../../stores/registry.ts';
+import { type StoreDependencies, stagelessStores, stores } from '../../stores/registry.ts';
 import type { StagelessStore } from '../../stores/stageless.ts';
 import type { Store } from '../../stores/store.ts';
 import { MAX_BYTES, type Shelf, StagedByLedger } from './session.ts';
 
 /** Every store there is, each with stages: its own, or those that the ledger keeps for it. The only way to get at the latter. */
-export function allStores(shelf: Shelf): readonly Store[] {
-  return [...stores({ keyring: shelf.keyring }), ...stagelessStores.map((store) => staged(store, shelf))];
+export function allStores(shelf: Shelf & StoreDependencies): readonly Store[] {
+  return [...stores(shelf), ...stagelessStores.map((store) => staged(store, shelf))];
 }
 
 /** The store with stages that the ledger keeps. */

@@ -57,7 +57,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{/* Whether the pods of a component speak to this cluster, as their ServiceAccount; "true" or nothing. dict: root, component */}}
 {{- define "rotor.speaksToCluster" -}}
 {{- $values := .root.Values -}}
-{{- $delivers := or $values.namespaces $values.rbac.clusterWide -}}
+{{- $delivers := or $values.namespaces $values.storeNamespaces $values.rbac.clusterWide -}}
 {{- if $values.kubeconfig.secret -}}
 {{- else if eq .component "worker" -}}
 {{- if $delivers }}true{{ end -}}

@@ -83,6 +83,13 @@
 {{- end }}
 {{- end -}}
 
+{{/* Keeping versions in Secrets: docs/stores.md, "Secrets of a cluster". */}}
+{{- define "rotor.storeRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, create, patch, delete]
+{{- end -}}
+
 {{/* Finding the consumers of a Secret, and who else may read it. */}}
 {{- define "rotor.discoveryRules" -}}
 {{- if .Values.rbac.discovery }}
