@@ -1,9 +1,7 @@
 import type { Call } from '../../../core/call.ts';
 import type { Cluster, ClusterObject, ObjectRef } from '../../../core/kubernetes/cluster.ts';
+import { forceSync, neverCopied, notReady } from '../../kubernetes/external-secrets.ts';
 import type { DelegatedSpec } from './spec.ts';
-
-/** Annotation that makes External Secrets copy at once: any change of an ExternalSecret's metadata does. */
-const FORCE_SYNC = 'force-sync';
 
 /** A controller that copies a Secret from the store into the cluster. */
 export interface Copier {
@@ -25,7 +23,7 @@ export function copierOf(spec: DelegatedSpec): Copier | undefined {
   return undefined;
 }
 
-/** https://external-secrets.io/latest/introduction/faq/ (force-sync), /api/externalsecret/ (refreshPolicy). */
+/** The ExternalSecret that makes the Secret. */
 function externalSecrets({
   namespace,
   secretName,
@@ -34,41 +32,13 @@ function externalSecrets({
   const source = { apiVersion: 'external-secrets.io/v1', kind: 'ExternalSecret', namespace, name };
   return {
     source,
-    obstacle: ({ spec = {}, status }) => {
-      const target: string = spec.target?.name ?? name;
+    obstacle: (found) => {
+      const target: string = found.spec?.target?.name ?? name;
       if (target !== secretName) return `it makes secret ${target}, not ${secretName}`;
-      if (spec.target?.immutable === true) return 'its target is immutable, so that it is never copied again';
-      if (spec.refreshPolicy === 'CreatedOnce')
-        return 'its refreshPolicy is CreatedOnce: it never copies again';
-      if (spec.refreshPolicy !== 'OnChange' && /^0[a-z]*$/.test(spec.refreshInterval ?? ''))
-        return 'its refreshInterval is 0, with which some versions never copy again; set refreshPolicy: OnChange';
-      return notReady(status, 'Ready');
+      return neverCopied(found) ?? notReady(found);
     },
-    trigger: async (call, cluster, found, versionId) => {
-      const nowMs = call.clock.now().getTime();
-      const told = found.metadata?.annotations?.[FORCE_SYNC];
-      const { value, sinceMs } = nextForceSync(told, versionId, nowMs);
-      if (value !== told)
-        await cluster.mergePatch(call, source, { metadata: { annotations: { [FORCE_SYNC]: value } } });
-      return sinceMs;
-    },
+    trigger: (call, cluster, found, versionId) => forceSync(call, cluster, source, found, versionId),
   };
-}
-
-const AGAIN_MS = 30_000;
-
-/** What the annotation must say now: which version, since when, and how often it was asked for again. */
-export function nextForceSync(
-  told: string | undefined,
-  versionId: string,
-  nowMs: number,
-): { readonly value: string; readonly sinceMs: number } {
-  const [, version, since = ''] = /^(\S+) since (\S+)/.exec(told ?? '') ?? [];
-  const known = version === versionId ? Date.parse(since) : Number.NaN;
-  const sinceMs = Number.isNaN(known) ? nowMs : known;
-  const again = Math.max(0, Math.floor((nowMs - sinceMs) / AGAIN_MS));
-  const value = `${versionId} since ${new Date(sinceMs).toISOString()}`;
-  return { value: again === 0 ? value : `${value} again ${again}`, sinceMs };
 }
 
 /**
@@ -95,17 +65,4 @@ function vaultSecretsOperator(spec: DelegatedSpec): Copier {
       return undefined;
     },
   };
-}
-
-/** What a copier says of itself, for people. */
-export function saidBy({ status }: ClusterObject): string {
-  const conditions: readonly { type?: string; status?: string; reason?: string }[] = status?.conditions ?? [];
-  return conditions.map(({ type, status: is, reason }) => `${type}=${is} ${reason ?? ''}`.trim()).join(', ');
-}
-
-function notReady(status: ClusterObject['status'], type: string): string | undefined {
-  const conditions: readonly { type?: string; status?: string; reason?: string }[] = status?.conditions ?? [];
-  const found = conditions.find((condition) => condition.type === type);
-  if (found?.status === 'True') return undefined;
-  return `it is not ready (${found?.reason ?? 'it says nothing yet'})`;
 }

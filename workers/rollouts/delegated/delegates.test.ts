@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { Credential } from '../../../core/credential.ts';
 import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
 import { SecretValue } from '../../../core/secret.ts';
-import { dataWrittenMs, lacks } from './copied.ts';
-import { copierOf, nextForceSync } from './copiers.ts';
+import { dataWrittenMs, lacks } from '../../kubernetes/copied.ts';
+import { nextForceSync } from '../../kubernetes/external-secrets.ts';
+import { copierOf } from './copiers.ts';
 import { reloaderObstacle } from './reloader.ts';
 import { delegatedSpec } from './spec.ts';
 

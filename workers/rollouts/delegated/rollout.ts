@@ -10,7 +10,9 @@ import {
   type ObjectRef,
 } from '../../../core/kubernetes/cluster.ts';
 import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
+import { dataWrittenMs, lacks } from '../../kubernetes/copied.ts';
 import { assertDelivered } from '../../kubernetes/delivered.ts';
+import { saidBy } from '../../kubernetes/external-secrets.ts';
 import { podsStartedSince } from '../../kubernetes/pod-evidence.ts';
 import { obstacleOf, progressOf } from '../../kubernetes/workloads.ts';
 import { readOf, refOfNamed } from '../named-workload.ts';
@@ -23,8 +25,7 @@ import {
   type Rollout,
   type RolloutSession,
 } from '../rollout.ts';
-import { dataWrittenMs, lacks } from './copied.ts';
-import { type Copier, copierOf, saidBy } from './copiers.ts';
+import { type Copier, copierOf } from './copiers.ts';
 import { reloaderObstacle } from './reloader.ts';
 import { type DelegatedSpec, delegatedSpec } from './spec.ts';
 

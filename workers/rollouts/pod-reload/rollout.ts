@@ -10,13 +10,13 @@ import {
   type ObjectRef,
 } from '../../../core/kubernetes/cluster.ts';
 import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
+import { dataWrittenMs } from '../../kubernetes/copied.ts';
 import { assertDelivered } from '../../kubernetes/delivered.ts';
 import { type MountSpec, mountsOf } from '../../kubernetes/mounts/decide.ts';
 import { assertMounted, mountBaseline, podsMounting } from '../../kubernetes/mounts/look.ts';
 import { isReady, livePods, type PodEvidence } from '../../kubernetes/pod-evidence.ts';
 import { readingsOf } from '../../kubernetes/reads-secret.ts';
 import { obstacleOf } from '../../kubernetes/workloads.ts';
-import { dataWrittenMs } from '../delegated/copied.ts';
 import { annotationOf, assertMountTime, baselineIn, mountOf } from '../mounted.ts';
 import { readOf, refOfNamed } from '../named-workload.ts';
 import {

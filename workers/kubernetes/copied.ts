@@ -1,7 +1,7 @@
-import type { Credential } from '../../../core/credential.ts';
-import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
-import { SecretValue } from '../../../core/secret.ts';
-import { timeOf } from '../../kubernetes/last-progress.ts';
+import type { Credential } from '../../core/credential.ts';
+import type { ClusterObject } from '../../core/kubernetes/cluster.ts';
+import { SecretValue } from '../../core/secret.ts';
+import { timeOf } from './last-progress.ts';
 
 /**
  * Whether a Secret that somebody else wrote carries a credential, by its content: it has no version of ours.
