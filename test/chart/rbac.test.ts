@@ -66,7 +66,13 @@ describe.skipIf(skipped)('roles of the chart', () => {
   });
 
   test('what only some policies need is there when it is switched on, as docs/kubernetes.md lists it', async () => {
-    const strategies = { argoRollouts: true, podReload: true, delegated: true, csi: true };
+    const strategies = {
+      argoRollouts: true,
+      podReload: true,
+      delegated: true,
+      csi: true,
+      externalSecrets: true,
+    };
     const rbac = { strategies, versionedSecrets: true, watchSecrets: true };
     const role = the(await render({ values: { namespaces: [{ name: 'shop' }], rbac } }), 'Role');
     expect(rightsOf(role)).toEqual(documentedRights(NEEDED, BESIDES));

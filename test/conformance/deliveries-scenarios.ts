@@ -6,6 +6,7 @@ import type { DeliverySession } from '../../workers/deliveries/delivery.ts';
 import { fileDelivery } from '../../workers/deliveries/file/delivery.ts';
 import { intoGithub, intoGitlab, intoJenkins, intoSink } from './ci-scenarios.ts';
 import { intoSecrets } from './cluster-scenarios.ts';
+import { byExternalSecret, byPushSecret } from './external-secrets-scenarios.ts';
 
 /** What the kit needs of a delivery: one fresh target, looked at and disturbed the way consumers and people do. */
 export interface DeliveryScenario {
@@ -111,6 +112,12 @@ export const deliveryScenarios: Readonly<
         credentials: [{ id: 'f', secretFile: { name: 'db.env', content: 'PASSWORD={{password}}\n' } }],
       }),
   },
+  externalSecret: {
+    'keys named like fields': () => byExternalSecret(),
+    template: () =>
+      byExternalSecret({ data: { url: 'postgres://{{username}}:{{password}}@{{host}}/' } }, 'db-credentials'),
+  },
+  pushSecret: { 'of a delivered Secret': () => byPushSecret() },
   httpSink: {
     verified: () => intoSink('verified'),
     unseen: () => intoSink('unseen'),

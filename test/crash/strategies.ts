@@ -20,6 +20,9 @@ export const WITH_REAL_PODS = {
   discovered: 'discovered.test.ts',
 } as const;
 
+/** Deliveries that External Secrets carries out: external-secrets.test.ts. */
+export const BY_EXTERNAL_SECRETS = ['externalSecret', 'pushSecret'] as const;
+
 /** Rollouts that ask no cluster for anything, and deliveries to somewhere else. */
 export const WITHOUT_CLUSTER = {
   rollouts: ['reload', 'none'],

@@ -3,6 +3,7 @@ import type { Call } from '../../core/call.ts';
 import type { Credential } from '../../core/credential.ts';
 import type { SecretReaders } from '../kubernetes/consumers/blast-radius.ts';
 import type { SecretHolder } from '../kubernetes/secret-holders.ts';
+import type { Known, NotYet } from '../rollouts/rollout.ts';
 
 /** How what is there differs from what was delivered: in words, with names and never a value. */
 export interface Difference {
@@ -30,6 +31,8 @@ export interface DeliverySession {
    * writes it anew, and nobody looks at it between.
    */
   readonly unseen?: boolean;
+  /** Others copy what the store has: on the way back the store comes first. */
+  readonly readsStore?: boolean;
   /** What people have to know before they rely on it, for `rotor plan`. */
   readonly warnings?: readonly string[];
   /**
@@ -38,12 +41,24 @@ export interface DeliverySession {
    */
   plan(call: Call, current?: Credential): Promise<void>;
   /**
-   * Replaces what is there by `credential`, all at once or not at all.
+   * What is to be known later of how it was before anything was changed: kept in the journal, without any secret, and given
+   * back as {@link Known.before}.
+   * @param current undefined: there is none
+   */
+  observe?(call: Call, current: Credential | undefined): Promise<unknown>;
+  /**
+   * Replaces what is there by `credential`, all at once or not at all. Where others write the target, sets them off.
+   * @param known absent between rotations
    * @throws RotorError `cluster.not-found` when a place for it is gone; all others have it then
    */
-  deliver(call: Call, credential: Credential): Promise<void>;
+  deliver(call: Call, credential: Credential, known?: Known): Promise<void>;
   /** Whether exactly `credential` is there now. */
-  holds(call: Call, credential: Credential): Promise<boolean>;
+  holds(call: Call, credential: Credential, known?: Known): Promise<boolean>;
+  /**
+   * For targets that others write: what is still to be waited for after {@link deliver}, without holding anything meanwhile.
+   * @throws RotorError `delivery.failed` when they have taken too long, with what they say of it
+   */
+  missing?(call: Call, credential: Credential, known: Known): Promise<NotYet | undefined>;
   /** In words, how what is there differs from `credential`; nothing when it is held. Absent: only {@link holds} is known. */
   differences?(call: Call, credential: Credential): Promise<readonly Difference[]>;
   /**

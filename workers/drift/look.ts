@@ -139,6 +139,8 @@ async function repair(
     if (!now || now.rotating || now.paused || now.fence !== subject.fence) return undefined;
     await delivery.deliver(call, credential);
     if (await delivery.holds(call, credential)) return { outcome: 'repaired' };
+    if (delivery.missing)
+      return { outcome: 'reported', why: 'who writes it was told to do it again; the next look tells' };
     return { outcome: 'failed', why: 'somebody else wrote it again at once' };
   } catch (thrown) {
     const error = asRotorError(thrown, `repairing ${delivery.target}`);

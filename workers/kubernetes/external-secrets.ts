@@ -6,7 +6,7 @@ import type { Cluster, ClusterObject, ObjectRef } from '../../core/kubernetes/cl
  * Annotation that makes External Secrets look at once: any change of an object's metadata does.
  * https://external-secrets.io/latest/introduction/faq/
  */
-const FORCE_SYNC = 'force-sync';
+export const FORCE_SYNC = 'force-sync';
 
 const AGAIN_MS = 30_000;
 /** Of what the operator says of an error. */

@@ -20,6 +20,7 @@ export const plan: Step = {
     // Nor can those of a leaked one, which is refused already, perhaps.
     if (current && !leaked) for (const rollout of parts.rollouts) await rollout.plan(context.call(60_000));
     const before = await observed(context, current);
+    const beforeDelivery = await observedTargets(context, current);
     const surveys = current ? await surveyed(context) : [];
     if (adopted) await adopt(context, adopted, existing.storeCurrent);
 
@@ -37,6 +38,7 @@ export const plan: Step = {
       ...(surveys.length > 0 ? { found: surveys.flatMap(({ found }) => found) } : {}),
       deliveries: parts.deliveries.map((delivery) => delivery.target),
       ...(Object.keys(before).length > 0 ? { before } : {}),
+      ...(Object.keys(beforeDelivery).length > 0 ? { beforeDelivery } : {}),
     };
     if (!current) return { facts: { ...facts, first: true } };
     const { versionId, identity } = current;
@@ -59,6 +61,19 @@ async function observed(
   for (const rollout of parts.rollouts) {
     const seen = await rollout.observe?.(call(60_000), current);
     if (seen !== undefined) before[rollout.consumer] = seen;
+  }
+  return before;
+}
+
+/** The same of targets that others write. */
+async function observedTargets(
+  { parts, call }: StepContext,
+  current: Credential | undefined,
+): Promise<Readonly<Record<string, unknown>>> {
+  const before: Record<string, unknown> = {};
+  for (const delivery of parts.deliveries) {
+    const seen = await delivery.observe?.(call(60_000), current);
+    if (seen !== undefined) before[delivery.target] = seen;
   }
   return before;
 }

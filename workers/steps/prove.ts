@@ -1,21 +1,18 @@
 import { RotorError } from '../../core/errors.ts';
-import type { Done, Step, StepContext } from '../saga/context.ts';
+import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
 import { collectDead } from './collect.ts';
 import { deliverEverywhere } from './deliver.ts';
 
 /** Tries the old credential (must be refused) and the new one (must be accepted). Only now is it called revoked. */
 export const prove: Step = {
-  async perform(context): Promise<Done> {
+  async perform(context): Promise<Done | Wait> {
     const { rotator } = context.parts;
     const fresh = await context.newCredential();
     const old = await context.oldCredential();
     // Somebody may have written the target since; consumers must not find a dead credential there.
-    const { facts: delivered } = await deliverEverywhere(
-      context,
-      fresh,
-      'gone is done',
-      'unseen is left alone',
-    );
+    const looked = await deliverEverywhere(context, fresh, 'gone is done', 'unseen is left alone');
+    if ('waitMs' in looked) return looked;
+    const { facts: delivered } = looked;
     if (rotator.capabilities.overlap === 'no-provider') {
       const facts = { ...delivered, skipped: 'nobody checks this value', ...(await collectOld(context)) };
       return { facts, versions: revoked(context) };

@@ -8,6 +8,7 @@ import type { Parts } from '../saga/parts.ts';
 import type { RolloutLimits } from '../saga/spec.ts';
 import { assertStillDelivered, deliverEverywhere, isGone } from './deliver.ts';
 import { isHurried } from './hurry.ts';
+import { patience } from './patience.ts';
 import { publish } from './publish.ts';
 
 /** A rollout may last as long as its consumers need to become healthy; the lease is renewed meanwhile. */
@@ -18,17 +19,18 @@ const ONE_BY_ONE: RolloutLimits = { maxMoving: 1, pauseMs: 0, coalesceMs: 0 };
 export const rollout: Step = {
   async perform(context): Promise<Done | Wait> {
     const fresh = await context.newCredential();
-    await assertStillDelivered(context, fresh);
-    return move(context, fresh);
+    return (await assertStillDelivered(context, fresh)) ?? move(context, fresh);
   },
 
   /** Consumers read what is delivered, so the previous version is delivered back before they are told. */
   async undo(context): Promise<Done | Wait> {
     const old = await context.oldCredential();
     if (!old) return { facts: { skipped: 'there was no earlier credential' } };
-    await deliverEverywhere(context, old, 'gone is done');
     // Those who read the store itself, or what others copy from it, find the way back there.
-    if (context.parts.rollouts.some(({ readsStore }) => readsStore)) await publish.undo?.(context);
+    const { rollouts, deliveries } = context.parts;
+    if ([...rollouts, ...deliveries].some(({ readsStore }) => readsStore)) await publish.undo?.(context);
+    const delivered = await deliverEverywhere(context, old, 'gone is done');
+    if ('waitMs' in delivered) return delivered;
     try {
       return await move(context, old);
     } catch (error) {
@@ -163,7 +165,10 @@ async function pause(
 export async function finishRollouts(context: StepContext): Promise<Wait | undefined> {
   const fresh = await context.newCredential();
   // Pods that start now read what is there now.
-  if (context.parts.rollouts.some(({ finish }) => finish)) await assertStillDelivered(context, fresh);
+  if (context.parts.rollouts.some(({ finish }) => finish)) {
+    const missing = await assertStillDelivered(context, fresh);
+    if (missing) return missing;
+  }
   for (const { session } of await membersOf(context, 'followed')) {
     const seen = await session.finish?.(context.call(ROLLOUT_MS), fresh, await knownOf(context, session));
     if (seen) return settling(context, seen.notYet);
@@ -195,11 +200,4 @@ export async function proveFound(
 
 async function settling(context: StepContext, reason: string): Promise<Wait> {
   return { waitMs: await patience(context, context.position.announcedAt.get('settle')), reason };
-}
-
-/** Often at first, since many consumers move within seconds; then less and less, up to ten seconds. */
-async function patience({ now }: StepContext, begun: Date | undefined): Promise<number> {
-  const current = await now();
-  const elapsedMs = current.getTime() - (begun ?? current).getTime();
-  return Math.round(Math.min(10_000, Math.max(200, elapsedMs / 10)));
 }

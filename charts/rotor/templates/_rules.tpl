@@ -54,6 +54,11 @@
   resources: [vaultstaticsecrets]
   verbs: [get]
 {{- end }}
+{{- if $strategies.externalSecrets }}
+- apiGroups: [external-secrets.io]
+  resources: [externalsecrets, pushsecrets]
+  verbs: [get, patch]
+{{- end }}
 {{- if $strategies.csi }}
 - apiGroups: [secrets-store.csi.x-k8s.io]
   resources: [secretproviderclasspodstatuses]

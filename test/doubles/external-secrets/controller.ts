@@ -59,12 +59,17 @@ export const externalSecretDefinition = {
 /** A store's document under a key: flat, text values. Undefined: there is none. */
 export type StoreDouble = (namespace: string, key: string) => Readonly<Record<string, string>> | undefined;
 
+/** The same of a store that has to be asked. */
+type AskedStore = (
+  ...where: Parameters<StoreDouble>
+) => ReturnType<StoreDouble> | Promise<ReturnType<StoreDouble>>;
+
 /**
  * A double of the External Secrets controller for `dataFrom.extract`. It copies when an ExternalSecret's generation, labels
  * or annotations are others than at its last copy (status.syncedResourceVersion), and never by time: refreshes are an hour
  * away in every test. It speaks only the Kubernetes API, and reads the store it is given.
  */
-export function externalSecretsDouble(store: StoreDouble) {
+export function externalSecretsDouble(store: AskedStore) {
   return async (kubeConfig: KubeConfig): Promise<{ stop(): Promise<void> }> => {
     const abort = new AbortController();
     const { signal } = abort;
@@ -82,14 +87,14 @@ export function externalSecretsDouble(store: StoreDouble) {
       const { generation = 1, annotations = {}, labels = {}, namespace } = metadata;
       const syncedResourceVersion = `${generation}-${hashOf({ annotations, labels })}`;
       if (status?.syncedResourceVersion === syncedResourceVersion) return;
-      const document = store(namespace, spec.dataFrom?.[0]?.extract.key ?? '');
+      const document = await store(namespace, spec.dataFrom?.[0]?.extract.key ?? '');
       const condition = document
         ? { type: 'Ready', status: 'True', reason: 'SecretSynced', message: 'secret synced' }
         : {
             type: 'Ready',
             status: 'False',
             reason: 'SecretSyncedError',
-            message: 'could not get secret data',
+            message: 'could not get secret data from provider',
           };
       if (document) await write(namespace, spec.target?.name ?? metadata.name, document);
       await externalSecrets.updateStatus({
