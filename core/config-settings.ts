@@ -86,7 +86,21 @@ export const SETTINGS = {
     variable: 'ROTOR_COMMANDS_FILE',
     flag: 'commands-file',
     secret: false,
-    meaning: 'Allow-list of the commands that rollouts may run; none without it.',
+    meaning: 'Allow-list of the commands that rollouts and rotation functions may run; none without it.',
+  },
+  functionsListen: {
+    variable: 'ROTOR_FUNCTIONS_LISTEN',
+    flag: 'functions-listen',
+    secret: false,
+    default: '127.0.0.1:0',
+    meaning:
+      'Where workers serve the Secrets Manager API to rotation functions of others, once there is one. Port 0 takes a free one.',
+  },
+  functionsUrl: {
+    variable: 'ROTOR_FUNCTIONS_URL',
+    flag: 'functions-url',
+    secret: false,
+    meaning: 'Address by which such functions reach that API; where it listens, when not set.',
   },
   watchNamespaces: {
     variable: 'ROTOR_WATCH_NAMESPACES',

@@ -25,6 +25,7 @@ test('nothing set means an embedded Rotor on this machine only', () => {
   expect(readConfig({})).toEqual({
     mode: 'embedded',
     listen: { host: '127.0.0.1', port: 8420 },
+    functionsListen: { host: '127.0.0.1', port: 0 },
     home: './.rotor',
     migrate: 'auto',
     logLevel: 'info',

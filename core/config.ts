@@ -53,6 +53,8 @@ const schema = z.object({
     'must not hold a password: use ROTOR_TOKEN_FILE',
   ),
   commandsFile: z.string().optional(),
+  functionsListen: listenAddress,
+  functionsUrl: url(['http', 'https']).optional(),
   watchNamespaces: z
     .string()
     .transform((text) => (text.trim() === '*' ? ('*' as const) : text.split(',').map((name) => name.trim())))

@@ -159,6 +159,10 @@ export const ERROR_CODES = {
     'terminal',
     'Start the rotation with `aws secretsmanager rotate-secret`, which stages a version as AWSPENDING and calls the steps.',
   ],
+  'function.failed': [
+    'ambiguous',
+    'Look at the log of the named function. Rotor probes what it did, and repeats the step with the same version.',
+  ],
   'internal.bug': ['terminal', 'This is a bug in Rotor: please report it with the rotation id.'],
 } as const satisfies Record<string, readonly [ErrorKind, string]>;
 

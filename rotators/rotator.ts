@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Call } from '../core/call.ts';
 import type { Credential, CredentialFormat } from '../core/credential.ts';
+import type { SecretDesk } from './function/secret-desk.ts';
 
 /** What a kind of credential can do at its provider, as data: the saga decides by it, the docs print it. */
 export interface Capabilities {
@@ -21,6 +22,11 @@ export interface Capabilities {
    * `current` has made.
    */
   readonly forwardOnly?: true;
+  /**
+   * The old credential is left as it is: nothing here can kill it. `tried`: what it is worth is looked at and told;
+   * `untried`: it can't even be tried. Absent where `revoke` kills it.
+   */
+  readonly leavesOld?: 'tried' | 'untried';
 }
 
 /** One observation of who uses a credential at the provider. Never holds a secret. */
@@ -64,6 +70,10 @@ export interface RotatorSession {
   /** Capabilities of this session's configuration (a mode of the rotator may have fewer than another). */
   readonly capabilities: Capabilities;
   readonly format: CredentialFormat;
+  /** How long one of its calls may take in milliseconds; as long as any other when absent. */
+  readonly callMs?: number;
+  /** What `generate` makes is in the store already, staged as pending: somebody else's program has put it there. */
+  readonly stagesItself?: true;
 
   /**
    * Checks the preconditions and changes nothing: admin may do it, a slot is free, `current` logs in.
@@ -88,6 +98,9 @@ export interface RotatorSession {
    */
   attempt(call: Call, credential: Credential): Promise<'accepted' | 'refused'>;
 
+  /** What is to be done at the provider when `pending` becomes current; where a foreign program moves the label, it does. */
+  finish?(call: Call, pending: Credential, current: Credential | undefined): Promise<void>;
+
   /** Undoes `install`: the provider refuses `pending` again, and accepts `current`. */
   uninstall(call: Call, pending: Credential, current: Credential | undefined): Promise<void>;
 
@@ -108,6 +121,14 @@ export interface RotatorSession {
   close(): Promise<void>;
 }
 
+/** What the saga lends a rotator that lets a program of somebody else do the work. */
+export interface Opening {
+  /** The versions of this policy, by the API that such programs speak. */
+  readonly desk: SecretDesk;
+  /** @throws RotorError unless the operator lets policies run this command here */
+  assertAllowed(command: readonly string[]): void;
+}
+
 /** One kind of credential. Knows no store, queue, cluster or ledger. */
 export interface Rotator<ProviderSpec = unknown, CredentialSpec = unknown> {
   /** Key under which manifests name it (`spec.postgres`). */
@@ -116,7 +137,7 @@ export interface Rotator<ProviderSpec = unknown, CredentialSpec = unknown> {
   readonly provider: z.ZodType<ProviderSpec> | undefined;
   /** Schema of the RotationPolicy manifest's `spec.credential.<kind>`. */
   readonly credential: z.ZodType<CredentialSpec>;
-  open(provider: ProviderSpec | undefined, credential: CredentialSpec): RotatorSession;
+  open(provider: ProviderSpec | undefined, credential: CredentialSpec, opening?: Opening): RotatorSession;
   /**
    * The same kind for one piece of work about many credentials: its sessions take over each other's connections to the
    * provider, one after the other. Absent where that would save nothing.

@@ -9,6 +9,7 @@ import { createLog, type Logger } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { createKeyFile, loadKeyring } from '../../core/seal-key-file.ts';
 import { SecretValue } from '../../core/secret.ts';
+import { secretDesks } from '../../functions/desks.ts';
 import { type Ledger, migrateLedger, openLedger } from '../../ledger/database.ts';
 import { hurryDriftCheck } from '../../ledger/drift.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../ledger/embedded-postgres.ts';
@@ -70,7 +71,9 @@ export async function layFoundation(config: Config, name: string): Promise<Found
     const clusters = kubeconfigClusters();
     const opened = ledger;
     const followed = followSecrets((versionId) => hurryDriftCheck(opened, versionId));
-    const ways = rollouts({ allowedCommands: await loadAllowedCommands(config.commandsFile), clusters });
+    const allowedCommands = await loadAllowedCommands(config.commandsFile);
+    const ways = rollouts({ allowedCommands, clusters });
+    const desks = secretDesks({ listen: config.functionsListen, url: config.functionsUrl, log });
     return {
       config,
       log,
@@ -82,6 +85,7 @@ export async function layFoundation(config: Config, name: string): Promise<Found
         stores: allStores({ keyring, ledger, clusters }),
         deliveries: deliveries({ clusters, followed }),
         rollouts: ways,
+        functions: { desks, allowedCommands },
       },
       clusters,
       fingerprintKey: keyring.derive('fingerprint'),
@@ -91,6 +95,7 @@ export async function layFoundation(config: Config, name: string): Promise<Found
       close: async () => {
         await followed.close();
         for (const way of ways) await way.close?.();
+        await desks.close();
         await ledger?.close();
         await embedded?.stop();
         await telemetry.shutdown();

@@ -1,14 +1,18 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { rotators } from '../../rotators/registry.ts';
 import type { RotationSpec } from '../../workers/saga/spec.ts';
+import { type ServedFunction, servedFunction } from '../functions/served-function.ts';
 import { noVault, stopTestVault } from '../setup/vault.ts';
 import { aStaticRole } from '../setup/vault-database.ts';
 import { type Stage, setStage } from './stage.ts';
 
+type Changes = Partial<RotationSpec>;
+type Mode = (stage: Stage, served: ServedFunction) => Changes | Promise<Changes>;
+
 /** Every kind and mode beside alternating users, which has the whole matrix of its own (crash-matrix.test.ts). */
-type Changes = (stage: Stage) => Partial<RotationSpec> | Promise<Partial<RotationSpec>>;
-const KINDS: Readonly<Record<string, Readonly<Record<string, Changes>>>> = {
+const KINDS: Readonly<Record<string, Readonly<Record<string, Mode>>>> = {
   postgres: {
     'single-user': ({ app, spec }) => ({
       rotator: {
@@ -24,6 +28,10 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, Changes>>>> = {
       },
       settle: spec.settle,
     }),
+  },
+  function: {
+    'single-user': (stage, served) => foreign(stage, served, 'single-user'),
+    'alternating-users': (stage, served) => foreign(stage, served, 'alternating-users'),
   },
   random: {
     value: () => ({
@@ -50,6 +58,31 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, Changes>>>> = {
 
 const MISSING: Readonly<Record<string, string | undefined>> = { vaultDatabase: noVault };
 
+/** A rotation function elsewhere, which reaches the API of whichever worker lives. */
+async function foreign(
+  { app, spec }: Stage,
+  { url, keyFile }: ServedFunction,
+  mode: 'single-user' | 'alternating-users',
+): Promise<Changes> {
+  const place = { engine: 'postgres', host: '127.0.0.1', port: app.port, dbname: app.name };
+  const initial = { ...place, ...app.initial, ...(mode === 'single-user' ? {} : { masterarn: 'arn:admin' }) };
+  const [file, adminSecretFile] = [join(app.folder, 'foreign'), join(app.folder, 'admin-secret')];
+  await writeFile(file, JSON.stringify(initial));
+  await writeFile(
+    adminSecretFile,
+    JSON.stringify({ ...place, username: app.admin, password: 'admin-password' }),
+  );
+  return {
+    rotator: {
+      kind: 'function',
+      provider: { http: { url }, signingKeyFile: keyFile, adminSecretFile, timeout: '10s' },
+      credential: mode === 'single-user' ? { mode, acknowledgeNoOverlap: true } : { mode },
+    },
+    initialFrom: { file },
+    settle: { ...spec.settle, evidence: 'time-only' },
+  };
+}
+
 const POINTS = [
   'generate:performed',
   'install:announced',
@@ -61,9 +94,12 @@ const POINTS = [
 ];
 
 let stage: Stage | undefined;
+let served: ServedFunction | undefined;
 afterEach(async () => {
   await stage?.stop();
+  await served?.stop();
   stage = undefined;
+  served = undefined;
 });
 afterAll(stopTestVault);
 
@@ -79,8 +115,9 @@ for (const [kind, modes] of Object.entries(KINDS)) {
         timeout: 90_000,
       },
       async () => {
-        stage = await setStage((ledgerUrl) => ledgerUrl);
-        const id = await stage.startRotation(await changes(stage));
+        served = kind === 'function' ? await servedFunction() : undefined;
+        stage = await setStage((ledgerUrl) => ledgerUrl, { functionsPort: served?.desksPort ?? 0 });
+        const id = await stage.startRotation(await changes(stage, served as ServedFunction));
         for (const point of POINTS) {
           const worker = await stage.startWorker({ point: `forward:${point}`, signal: 'SIGKILL' });
           expect(await worker.exited, `${point}\n${worker.output()}\n${await stage.journal(id)}`).toBe(
@@ -93,10 +130,11 @@ for (const [kind, modes] of Object.entries(KINDS)) {
         expect(rotation, told).toMatchObject({ state: 'done', recovered: true });
         if (kind !== 'random') {
           expect(stage.client.held(), told).toMatchObject({
-            username: stage.app.roles[0],
+            username: `${stage.app.roles[0]}${mode === 'alternating-users' ? '_clone' : ''}`,
             versionId: rotation.newVersion,
           });
           expect(await stage.storedPassword(), told).toBe(stage.client.held().password);
+          if (mode === 'alternating-users') expect(stage.client.refusals, told).toEqual([]);
           expect(told).toContain('"oldRefused": true'.replace(' ', ''));
         }
       },

@@ -55,6 +55,8 @@ export interface StageOptions {
   readonly storeFolder?: string;
   /** Where versions are kept; a folder when absent. */
   readonly store?: RotationSpec['store'];
+  /** Where workers serve the API for rotation functions. */
+  readonly functionsPort?: number;
 }
 
 export async function setStage(
@@ -125,6 +127,7 @@ export async function setStage(
         keyFile,
         leaseMs: LEASE_MS,
         sweepMs: 100,
+        functionsPort: options.functionsPort ?? 0,
         ...(fault ? { fault } : {}),
       };
       const file = join(app.folder, `worker-${randomUUID()}.json`);

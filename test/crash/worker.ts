@@ -10,6 +10,7 @@ import { createLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { loadKeyring } from '../../core/seal-key-file.ts';
 import { SecretValue } from '../../core/secret.ts';
+import { secretDesks } from '../../functions/desks.ts';
 import { openLedger } from '../../ledger/database.ts';
 import { rotators } from '../../rotators/registry.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
@@ -24,6 +25,8 @@ export interface WorkerConfig {
   readonly keyFile: string;
   readonly leaseMs: number;
   readonly sweepMs: number;
+  /** Of the API for rotation functions; 0 takes a free one. */
+  readonly functionsPort?: number;
   /** Fault point and the signal that the process sends itself there, the first time it comes by. */
   readonly fault?: { readonly point: string; readonly signal: 'SIGKILL' | 'SIGSTOP' };
 }
@@ -45,6 +48,10 @@ const host = await startWorkerHost({
       stores: allStores({ keyring, ledger, clusters }),
       deliveries: deliveries({ clusters }),
       rollouts: rollouts({ allowedCommands: [], clusters }),
+      functions: {
+        desks: secretDesks({ listen: { host: '127.0.0.1', port: config.functionsPort ?? 0 }, log }),
+        allowedCommands: [],
+      },
     },
     fingerprintKey: SecretValue.of('crash-matrix'),
     clock: systemClock,

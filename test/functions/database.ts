@@ -15,7 +15,7 @@ export interface Stage {
   drop(): Promise<void>;
 }
 
-export async function aDatabase(secrets: Secrets): Promise<Stage> {
+export async function aDatabase(secrets: Pick<Secrets, 'create'>): Promise<Stage> {
   const database = await freshDatabase();
   const { name } = database;
   const [user, admin] = [`${name}_app`, `${name}_admin`];

@@ -15,7 +15,7 @@ export interface StepContext {
   readonly spec: RotationSpec;
   readonly parts: Parts;
   readonly position: Position;
-  /** For one side effect: ends with the lease at the latest, and after `ms` (15 s) at most. */
+  /** For one side effect: ends with the lease at the latest, and after `ms` (15 s, or what the rotator asks for) at most. */
   call(ms?: number): Call;
   readonly oldVersion: string | undefined;
   readonly newVersion: string | undefined;

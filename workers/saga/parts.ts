@@ -1,7 +1,9 @@
 import { RotorError } from '../../core/errors.ts';
-import type { Rotator, RotatorSession } from '../../rotators/rotator.ts';
+import type { SecretDesk } from '../../rotators/function/secret-desk.ts';
+import type { Opening, Rotator, RotatorSession } from '../../rotators/rotator.ts';
 import type { Store, StoreSession } from '../../stores/store.ts';
 import type { Delivery, DeliverySession } from '../deliveries/delivery.ts';
+import { type AllowedCommands, assertAllowed } from '../rollouts/reload/allowed-commands.ts';
 import type { Rollout, RolloutSession } from '../rollouts/rollout.ts';
 import type { RotationSpec } from './spec.ts';
 
@@ -11,6 +13,15 @@ export interface Registries {
   readonly stores: readonly Store[];
   readonly deliveries: readonly Delivery[];
   readonly rollouts: readonly Rollout[];
+  /** For rotators that let functions of others work; without it they say that they can't here. */
+  readonly functions?: FunctionSupport;
+}
+
+/** What functions of others need of a worker. */
+export interface FunctionSupport {
+  readonly desks: { at(store: StoreSession, path: string): SecretDesk };
+  /** Programs that policies may run on this worker. */
+  readonly allowedCommands: AllowedCommands;
 }
 
 /** The opened parts of one rotation. */
@@ -47,11 +58,23 @@ export function openParts(spec: RotationSpec, registries: Registries): Parts {
     rollouts.push(rollout.open(name, parse(rollout.spec, written, `consumer ${name}`), () => rollouts));
   }
   const store = storeKind.open(parse(storeKind.spec, spec.store.spec, `store ${spec.store.kind}`));
-  const rotator = rotatorKind.open(provider, credential);
+  const rotator = rotatorKind.open(provider, credential, openingFor(registries.functions, store, spec));
   const close = async () => {
     await Promise.allSettled([rotator.close(), store.close()]);
   };
   return { rotator, store, deliveries, rollouts, close };
+}
+
+function openingFor(
+  functions: FunctionSupport | undefined,
+  store: StoreSession,
+  spec: RotationSpec,
+): Opening | undefined {
+  if (!functions) return undefined;
+  return {
+    desk: functions.desks.at(store, spec.store.path),
+    assertAllowed: (command) => assertAllowed('the rotation function', command, functions.allowedCommands),
+  };
 }
 
 /** The same parts for one piece of work about many credentials, whose rotators share their connections until `close`. */

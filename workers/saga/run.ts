@@ -389,7 +389,7 @@ export class Run {
   #context(): StepContext {
     const { ledger, clock, random, fingerprintKey } = this.#saga;
     const run = this;
-    const call = (ms = CALL_MS): Call => ({
+    const call = (ms = this.#parts?.rotator.callMs ?? CALL_MS): Call => ({
       deadline: this.#lease.deadline().within(ms, clock),
       fence: this.#rotation.epoch,
       clock,

@@ -24,7 +24,10 @@ export const prove: Step = {
       throw failed(`the new credential of ${fresh.identity} was refused; it was installed again`);
     }
     if (!old) return { facts: { ...delivered, newAccepted } };
+    const { leavesOld } = rotator.capabilities;
+    if (leavesOld === 'untried') return left(context, { ...delivered, newAccepted, oldRefused: 'not tried' });
     if (await accepted(context, old)) {
+      if (leavesOld) return left(context, { ...delivered, newAccepted, oldRefused: false });
       const since = context.position.doneAt.get('install') ?? (await context.now());
       await rotator.revoke(context.call(), old, fresh, since);
       throw failed(`the old credential of ${old.identity} was still accepted; it was revoked again`);
@@ -41,6 +44,23 @@ export const prove: Step = {
     return { facts, versions: revoked(context), audit };
   },
 };
+
+/**
+ * The new credential is in use, and the old one is not dead: nobody says so, and the ledger keeps it as the previous one.
+ * @throws RotorError `rotation.needs-human` when it has leaked, since then it has to die
+ */
+async function left(context: StepContext, facts: Done['facts']): Promise<Done> {
+  const leaked = (await context.versions()).some(
+    ({ id, compromised }) => compromised && id === context.oldVersion,
+  );
+  if (leaked) {
+    throw new RotorError('rotation.needs-human', {
+      what: 'the old credential has leaked, and the function has no step that revokes it; consumers have the new one',
+      hint: `Revoke the old credential at its provider by hand, then \`rotor resume rotation/${context.rotation.id}\`.`,
+    });
+  }
+  return { facts: { ...facts, note: 'the old credential was not revoked; it is not reported as dead' } };
+}
 
 /** Proven dead, and only now: what delivery kept of the old version, and of those before that could not be removed then. */
 async function collectOld(context: StepContext): Promise<Readonly<Record<string, unknown>>> {

@@ -19,6 +19,9 @@ export const publish: Step = {
     const { store } = context.parts;
     const { path } = context.spec.store;
     const before = context.position.facts.get('plan')?.storeCurrent as string | null;
+    const { rotator } = context.parts;
+    if (rotator.finish)
+      await rotator.finish(context.call(), await context.newCredential(), await context.oldCredential());
     await store.promote(context.call(), path, id, before ?? undefined);
     const current = await store.read(context.call(), path, 'current');
     if (current?.versionId === id) return published(context);

@@ -9,6 +9,8 @@ export const revoke: Step = {
     const { rotator } = context.parts;
     if (rotator.capabilities.overlap === 'no-provider')
       return { facts: { skipped: 'nobody checks this value' } };
+    if (rotator.capabilities.leavesOld)
+      return { facts: { skipped: 'the function has no step that revokes the old credential' } };
     const fresh = await context.newCredential();
     // Settling may have taken hours, and a failover in between may have lost the new credential: killing the old one
     // then would leave none.

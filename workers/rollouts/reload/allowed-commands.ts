@@ -28,13 +28,14 @@ export async function loadAllowedCommands(file: string | undefined): Promise<All
 
 /**
  * Policies are written by more people than may run programs on the worker; the list is written by the operator.
+ * @param whose who wants to run it, as the error says it
  * @throws RotorError `rollout.command-not-allowed` unless some entry is the beginning of `run`
  */
-export function assertAllowed(consumer: string, run: readonly string[], allowed: AllowedCommands): void {
+export function assertAllowed(whose: string, run: readonly string[], allowed: AllowedCommands): void {
   const fits = allowed.some((entry) => entry.every((word, index) => run[index] === word));
   if (fits) return;
   throw new RotorError('rollout.command-not-allowed', {
-    what: `consumer ${consumer}: command ${run[0]} is not on the allow-list with these arguments`,
+    what: `${whose}: command ${run[0]} is not on the allow-list with these arguments`,
   });
 }
 

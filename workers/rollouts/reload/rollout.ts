@@ -67,8 +67,8 @@ class ReloadSession implements RolloutSession {
 
   #assertCommands(): void {
     const { via, health } = this.#spec;
-    if ('command' in via) assertAllowed(this.consumer, via.command.run, this.#allowed);
-    if ('command' in health) assertAllowed(this.consumer, health.command.run, this.#allowed);
+    if ('command' in via) assertAllowed(`consumer ${this.consumer}`, via.command.run, this.#allowed);
+    if ('command' in health) assertAllowed(`consumer ${this.consumer}`, health.command.run, this.#allowed);
   }
 
   /** Looks until it was healthy often enough in a row. @returns how many looks it took */
