@@ -24,7 +24,8 @@ export type StepOutcome =
 export interface Invoker {
   /** Which function it is, for messages. */
   readonly name: string;
-  invoke(call: Call, event: StepEvent, lent: Lent): Promise<StepOutcome>;
+  /** @param lent the API that is open to it; undefined for one that works on AWS itself */
+  invoke(call: Call, event: StepEvent, lent: Lent | undefined): Promise<StepOutcome>;
 }
 
 /** The error that a JSON text of Lambda's form holds: `{"errorType","errorMessage"}`. */

@@ -69,6 +69,17 @@ function explained(error: unknown, what: string, asked: string): RotorError {
   if (NOT_YET.test(name)) {
     return new RotorError('provider.unreachable', { ...details, what: `${what}: it is not ready (${name})` });
   }
+  if (
+    /Credentials|UnrecognizedClient|InvalidSignature|ExpiredToken|Region is missing/.test(
+      `${name} ${String(error)}`,
+    )
+  ) {
+    return new RotorError('provider.refused-admin', {
+      ...details,
+      what: `${what}: AWS doesn't know who calls (${name})`,
+      hint: 'Give the workers a role (IRSA, Pod Identity), a profile, or credentials in their environment, and a region.',
+    });
+  }
   if (/^AccessDenied/.test(name) || status === 403) {
     return new RotorError('provider.permission-denied', {
       ...details,
@@ -88,17 +99,6 @@ function explained(error: unknown, what: string, asked: string): RotorError {
       ...details,
       what: `${what}: there is no such function`,
       hint: 'Correct `name`, `qualifier` and `region` of the provider.',
-    });
-  }
-  if (
-    /Credentials|UnrecognizedClient|InvalidSignature|ExpiredToken|Region is missing/.test(
-      `${name} ${String(error)}`,
-    )
-  ) {
-    return new RotorError('provider.refused-admin', {
-      ...details,
-      what: `${what}: AWS doesn't know who calls (${name})`,
-      hint: 'Give the workers a role (IRSA, Pod Identity), a profile, or credentials in their environment, and a region.',
     });
   }
   if (status !== undefined && status >= 400 && status < 500) {

@@ -37,6 +37,7 @@ export function processInvoker(
   return {
     name,
     async invoke(call, event, lent): Promise<StepOutcome> {
+      if (!lent) throw new RotorError('internal.bug', { what: `${name} was to work without an API` });
       assertAllowed();
       call.deadline.assertTime(`${event.Step} of ${name}`);
       const folder = await mkdtemp(join(tmpdir(), 'rotor-function-'));

@@ -3,6 +3,7 @@ import { RotorError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { secretIn } from '../../core/secret-file.ts';
 import type { Opening, Rotator } from '../rotator.ts';
+import { DirectSession } from './direct-session.ts';
 import { httpInvoker } from './http.ts';
 import type { Invoker } from './invoke.ts';
 import { lambdaInvoker } from './lambda.ts';
@@ -35,6 +36,18 @@ export const functionRotator: Rotator<ProviderSpec, CredentialSpec> = {
     }
     const invoker = invokerOf(provider, opening);
     const { signingKeyFile, adminSecretFile, timeout } = provider;
+    // Whether a credential is refused takes up to three steps to find out, and killing one two more.
+    const callMs = 5 * timeout + TO_ANSWER_MS;
+    if (credential.mode !== 'new-key' && credential.secretId !== undefined) {
+      if (!provider.lambda && !provider.http) {
+        throw new RotorError('manifest.invalid', {
+          what: '`secretId` is for functions that work on AWS Secrets Manager with a role of their own',
+          hint: 'Leave `secretId` out for a program here: Rotor serves it the API.',
+        });
+      }
+      const spec = { ...credential, secretId: credential.secretId };
+      return new DirectSession(spec, { invoker, format: formatOf(credential), timeoutMs: timeout, callMs });
+    }
     const steps = new Steps({
       desk: opening.desk,
       invoker,
@@ -48,8 +61,7 @@ export const functionRotator: Rotator<ProviderSpec, CredentialSpec> = {
       name: invoker.name,
       steps,
       desk: opening.desk,
-      // Whether a credential is refused takes up to three steps to find out, and killing one two more.
-      callMs: 5 * timeout + TO_ANSWER_MS,
+      callMs,
     });
   },
 };

@@ -1,16 +1,17 @@
 import { z } from 'zod';
 import { duration } from '../../core/duration-schema.ts';
+import { passwordRules } from '../../core/password.ts';
 
 const text = z.string().min(1).max(2_048);
 const file = z.string().min(1);
+/** By these a program loads code that nobody has allowed, or finds another Secrets Manager. */
+const NOT_OURS =
+  /^(AWS_|ROTOR_|SECRETS_MANAGER_ENDPOINT$|LD_|DYLD_|GCONV_|PYTHON|NODE_|PERL|RUBY|GEM_|JAVA_|JDK_|BASH|ENV$|IFS$|PATH$|HOME$|SHELL)/;
 const environment = z
   .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string())
-  .refine(
-    (given) => !Object.keys(given).some((name) => /^(AWS_|ROTOR_|LD_|SECRETS_MANAGER_ENDPOINT$)/.test(name)),
-    {
-      message: 'must not set AWS_*, ROTOR_*, LD_* or SECRETS_MANAGER_ENDPOINT: Rotor does where it is right',
-    },
-  )
+  .refine((given) => !Object.keys(given).some((name) => NOT_OURS.test(name)), {
+    message: 'must not set AWS_*, ROTOR_*, SECRETS_MANAGER_ENDPOINT, or what makes a program load other code',
+  })
   .default({})
   .describe('Further variables, such as EXCLUDE_CHARACTERS; never a secret');
 const memory = z
@@ -92,6 +93,16 @@ const secrets = z
   .max(20)
   .default(['password'])
   .describe('Secret fields, the one that leaks are recognised by first');
+/** Where the function works on AWS Secrets Manager itself, Rotor makes the value. */
+const direct = {
+  secretId: text
+    .optional()
+    .describe(
+      'The secret in AWS Secrets Manager, where the function works on it with its own role and Rotor serves it nothing',
+    ),
+  password: passwordRules.prefault({}).describe('With `secretId`: how Rotor makes the value'),
+};
+
 const singleUser = z.strictObject({
   mode: z.literal('single-user'),
   acknowledgeNoOverlap: z
@@ -99,12 +110,14 @@ const singleUser = z.strictObject({
     .describe('New logins with the old secret are refused between setSecret and the reload of each consumer'),
   identity,
   secrets,
+  ...direct,
 });
 
 const alternatingUsers = z.strictObject({
   mode: z.literal('alternating-users'),
   identity,
   secrets,
+  ...direct,
 });
 
 const newKey = z.strictObject({

@@ -32,6 +32,13 @@ export class Faults {
     this.#down = false;
   }
 
+  /** What is gone comes back; what is to be cut is cut once. */
+  revive(): void {
+    if (!this.#down) return;
+    this.#down = false;
+    this.#cut = undefined;
+  }
+
   /** @returns its URL */
   async http(target: string): Promise<string> {
     const server = createServer((incoming, outgoing) => {

@@ -23,6 +23,7 @@ import { aCall } from '../setup/call.ts';
 import { freshLedger, queuedRotation } from '../setup/ledger.ts';
 import { moto } from '../setup/moto.ts';
 import { aDatabase, type Stage as Database } from './database.ts';
+import type { Secrets } from './stage.ts';
 
 export const ADMIN_ARN = 'arn:aws:secretsmanager:us-east-1:123456789012:secret:admin-a1b2c3';
 /** With boto3, which moto's environment has. */
@@ -35,6 +36,8 @@ export interface ForeignStage {
   readonly spec: RotationSpec;
   readonly store: StoreSession;
   readonly folder: string;
+  /** The document that the first rotation starts from. */
+  readonly initial: Record<string, unknown>;
   /** What the consumers hold. */
   held(): Promise<Record<string, unknown>>;
   /** The store's document of a stage. */
@@ -53,6 +56,8 @@ export interface Ended {
 
 export interface ForeignOptions {
   readonly open: () => StoreSession;
+  /** Where the admin's secret is, for a function that looks for it at AWS. */
+  readonly secrets?: Pick<Secrets, 'create'>;
   readonly mode?: 'single-user' | 'alternating-users';
   /** In place of the handler in Python. */
   readonly provider?: object;
@@ -65,13 +70,16 @@ export interface ForeignOptions {
 /** An application in PostgreSQL whose credential a function of somebody else rotates, and a store that it lives in. */
 export async function aForeignStage(options: ForeignOptions): Promise<ForeignStage> {
   const { mode = 'alternating-users', open, through = (desk) => desk } = options;
-  const [database, ledger] = await Promise.all([aDatabase({ create: async () => ADMIN_ARN }), freshLedger()]);
+  const [database, ledger] = await Promise.all([
+    aDatabase(options.secrets ?? { create: async () => ADMIN_ARN }),
+    freshLedger(),
+  ]);
   const { user, clone } = database;
   await database.sql(
     `CREATE ROLE ${clone} LOGIN IN ROLE ${user}; GRANT ${clone} TO ${user.slice(0, -4)}_admin WITH ADMIN OPTION`,
   );
   const folder = await mkdtemp(join(tmpdir(), 'rotor-foreign-'));
-  const initial = database.secretOf(mode === 'single-user' ? {} : { masterarn: ADMIN_ARN });
+  const initial = database.secretOf(mode === 'single-user' ? {} : { masterarn: database.adminSecret });
   const [initialFile, deliveredFile, adminSecretFile] = ['initial', 'delivered', 'admin'].map((name) =>
     join(folder, name),
   ) as [string, string, string];
@@ -105,10 +113,9 @@ export async function aForeignStage(options: ForeignOptions): Promise<ForeignSta
     rotator: {
       kind: 'function',
       provider: {
-        python: { interpreter: PYTHON, file: ROTATION_PY },
         timeout: '20s',
         adminSecretFile,
-        ...options.provider,
+        ...(options.provider ?? { python: { interpreter: PYTHON, file: ROTATION_PY } }),
       },
       credential: mode === 'single-user' ? { mode, acknowledgeNoOverlap: true } : { mode },
     },
@@ -124,6 +131,7 @@ export async function aForeignStage(options: ForeignOptions): Promise<ForeignSta
     spec,
     store,
     folder,
+    initial,
     held: async () => JSON.parse(await readFile(deliveredFile, 'utf8')),
     stored: async (stage) => {
       const found = await store.read(aCall({ fence: 2n ** 62n }), PATH, stage);

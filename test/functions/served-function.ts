@@ -24,9 +24,15 @@ export interface ServedFunction {
   stop(): Promise<void>;
 }
 
-/** Our own rotation function for PostgreSQL, in this process, as somebody's HTTP function: with AWS's SDK and a key of its own. */
-export async function servedFunction(): Promise<ServedFunction> {
+/**
+ * Our own rotation function for PostgreSQL, in this process, as somebody's HTTP function: with AWS's SDK and a key of its own.
+ * @param by where it finds the API that listens at this port
+ */
+export async function servedFunction(
+  by: (port: number) => Promise<string> = async (port) => `http://127.0.0.1:${port}`,
+): Promise<ServedFunction> {
   const desksPort = await freePort();
+  const endpoint = await by(desksPort);
   const folder = await mkdtemp(join(tmpdir(), 'rotor-served-'));
   const keyFile = join(folder, 'key');
   await writeFile(keyFile, JSON.stringify(KEY), { mode: 0o600 });
@@ -37,7 +43,7 @@ export async function servedFunction(): Promise<ServedFunction> {
     // The saga repeats the step, and a worker that was killed answers nobody.
     AWS_MAX_ATTEMPTS: '1',
   });
-  const env = { SECRETS_MANAGER_ENDPOINT: `http://127.0.0.1:${desksPort}` };
+  const env = { SECRETS_MANAGER_ENDPOINT: endpoint };
   const context = { awsRequestId: 'r', getRemainingTimeInMillis: () => 10_000 };
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];

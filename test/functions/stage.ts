@@ -35,6 +35,10 @@ export class Secrets {
     return ARN ?? '';
   }
 
+  async nameOf(secretId: string): Promise<string | undefined> {
+    return (await this.client.send(new DescribeSecretCommand({ SecretId: secretId }))).Name;
+  }
+
   /**
    * What RotateSecret does before the first step: a version without contents, as AWSPENDING.
    * @returns the token of the version

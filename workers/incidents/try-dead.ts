@@ -80,6 +80,8 @@ async function atProvider(
   try {
     if (parts.rotator.capabilities.overlap === 'no-provider')
       return { outcome: 'not-tried', what: 'nobody checks this value' };
+    if (parts.rotator.capabilities.leavesOld === 'untried')
+      return { outcome: 'not-tried', what: `its rotation function can try new credentials only; ${proof}` };
     const leaked = await credentialOf(parts, call, dead, spec, value);
     if (!leaked)
       return {

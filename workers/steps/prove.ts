@@ -17,6 +17,9 @@ export const prove: Step = {
       const facts = { ...delivered, skipped: 'nobody checks this value', ...(await collectOld(context)) };
       return { facts, versions: revoked(context) };
     }
+    const { leavesOld } = rotator.capabilities;
+    if (leavesOld === 'untried')
+      return left(context, { ...delivered, newAccepted: 'before it was published', oldRefused: 'not tried' });
     const newAccepted = await accepted(context, fresh);
     if (!newAccepted) {
       // A replica that lagged when it was promoted brings the old state back: install again, then look again.
@@ -24,8 +27,6 @@ export const prove: Step = {
       throw failed(`the new credential of ${fresh.identity} was refused; it was installed again`);
     }
     if (!old) return { facts: { ...delivered, newAccepted } };
-    const { leavesOld } = rotator.capabilities;
-    if (leavesOld === 'untried') return left(context, { ...delivered, newAccepted, oldRefused: 'not tried' });
     if (await accepted(context, old)) {
       if (leavesOld) return left(context, { ...delivered, newAccepted, oldRefused: false });
       const since = context.position.doneAt.get('install') ?? (await context.now());

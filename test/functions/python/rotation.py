@@ -54,7 +54,7 @@ def set_secret(client, arn, token):
         if login is None:
             raise ValueError('Unable to log into database with previous, current, or pending secret of %s' % arn)
     connection = connect(login)
-    connection.query("ALTER ROLE %s LOGIN PASSWORD '%s'" % (pending['username'], pending['password'].replace("'", "''")))
+    connection.query("ALTER ROLE %s PASSWORD '%s'" % (pending['username'], pending['password'].replace("'", "''")))
     connection.close()
 
 

@@ -1,0 +1,138 @@
+import type { Call } from '../../core/call.ts';
+import type { Credential, CredentialFormat } from '../../core/credential.ts';
+import { RotorError } from '../../core/errors.ts';
+import { generatePassword } from '../../core/password.ts';
+import type { Capabilities, PlanReport, RotatorSession, Usage } from '../rotator.ts';
+import type { Invoker } from './invoke.ts';
+import { stepFailed } from './refusal.ts';
+import type { CredentialSpec } from './spec.ts';
+
+type DirectSpec = Exclude<CredentialSpec, { mode: 'new-key' }> & { readonly secretId: string };
+
+interface DirectParts {
+  readonly invoker: Invoker;
+  readonly format: CredentialFormat;
+  readonly timeoutMs: number;
+  readonly callMs: number;
+}
+
+/** Users that take turns are named so by every function of AWS. */
+const SUFFIX = '_clone';
+
+/**
+ * A function that works on AWS Secrets Manager itself, with its own role, where the policy's store keeps the versions too.
+ * Rotor makes the new version and stages it, since functions demand that it is there before createSecret; the function does
+ * the rest. It can try only what is AWSPENDING: the old credential is neither tried nor killed, and nobody says so.
+ */
+export class DirectSession implements RotatorSession {
+  readonly capabilities: Capabilities;
+  readonly format: CredentialFormat;
+  readonly callMs: number;
+  readonly #spec: DirectSpec;
+  readonly #parts: DirectParts;
+
+  constructor(spec: DirectSpec, parts: DirectParts) {
+    this.#spec = spec;
+    this.#parts = parts;
+    this.format = parts.format;
+    this.callMs = parts.callMs;
+    this.capabilities = {
+      overlap: spec.mode === 'single-user' ? 'none' : 'two-identities',
+      issuedBy: 'rotor',
+      seesUsage: false,
+      fence: 'deadline',
+      leavesOld: 'untried',
+    };
+  }
+
+  async plan(_call: Call, current: Credential | undefined): Promise<PlanReport> {
+    const { name } = this.#parts.invoker;
+    required(current);
+    return {
+      actions: [
+        `stage a new value of ${this.#spec.secretId}`,
+        `${name} sets it, tries it and makes it current (createSecret, setSecret, testSecret, finishSecret)`,
+      ],
+      warnings: [
+        'the current credential is not tried before: the function tries new ones only',
+        `the old credential is neither tried nor revoked${this.#spec.mode === 'alternating-users' ? '; the next rotation overwrites it' : ''}`,
+        `${name} neither shows nor ends sessions of the old credential`,
+      ],
+    };
+  }
+
+  async generate(call: Call, versionId: string, current: Credential | undefined): Promise<Credential> {
+    const old = required(current);
+    const identity = this.#spec.mode === 'single-user' ? old.identity : otherUser(old.identity);
+    const [replaced] = this.format.secrets;
+    return {
+      ...old,
+      versionId,
+      identity,
+      fields: { ...old.fields, ...(this.format.identity ? { [this.format.identity]: identity } : {}) },
+      secrets: { ...old.secrets, [replaced]: generatePassword(this.#spec.password, call.random) },
+    };
+  }
+
+  async install(call: Call, { versionId }: Credential): Promise<void> {
+    await this.#must(call, 'createSecret', versionId);
+    await this.#must(call, 'setSecret', versionId);
+  }
+
+  /** Of a version that is AWSPENDING. */
+  async attempt(call: Call, { versionId }: Credential): Promise<'accepted' | 'refused'> {
+    return (await this.#invoke(call, 'testSecret', versionId)) === undefined ? 'accepted' : 'refused';
+  }
+
+  async finish(call: Call, { versionId }: Credential): Promise<void> {
+    await this.#must(call, 'finishSecret', versionId);
+  }
+
+  async uninstall(call: Call, pending: Credential): Promise<void> {
+    if ((await this.attempt(call, pending)) === 'refused') return;
+    throw new RotorError('provider.unsupported', {
+      what: `the provider accepts the new credential of ${pending.identity}, and the function can't take it back`,
+      hint: `Give ${pending.identity} the password of AWSCURRENT, or one that nobody has, by hand.`,
+    });
+  }
+
+  async usage(): Promise<Usage> {
+    return { sessions: undefined, clients: [] };
+  }
+
+  async revoke(): Promise<void> {
+    throw new RotorError('internal.bug', {
+      what: 'a function that leaves the old credential was to revoke it',
+    });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async #must(call: Call, step: string, token: string): Promise<void> {
+    const failed = await this.#invoke(call, step, token);
+    if (failed) throw failed;
+  }
+
+  async #invoke(call: Call, step: string, token: string): Promise<RotorError | undefined> {
+    const { invoker, timeoutMs } = this.#parts;
+    const within: Call = { ...call, deadline: call.deadline.within(timeoutMs, call.clock) };
+    const event = { Step: step, SecretId: this.#spec.secretId, ClientRequestToken: token };
+    const outcome = await invoker.invoke(within, event, undefined);
+    if (outcome.ok) return undefined;
+    return stepFailed(`${step} of ${invoker.name}`, outcome, { problem: undefined, handed: [] });
+  }
+}
+
+function otherUser(username: string): string {
+  return username.endsWith(SUFFIX) ? username.slice(0, -SUFFIX.length) : `${username}${SUFFIX}`;
+}
+
+function required(current: Credential | undefined): Credential {
+  if (current) return current;
+  throw new RotorError('provider.refused-credential', {
+    what: 'there is no current version, and a rotation function makes a new one out of the one in use',
+    hint: 'Put the credential in use into the secret.',
+  });
+}
