@@ -74,18 +74,18 @@ export class DirectSession implements RotatorSession {
     };
   }
 
-  async install(call: Call, { versionId }: Credential): Promise<void> {
-    await this.#must(call, 'createSecret', versionId);
-    await this.#must(call, 'setSecret', versionId);
+  async install(call: Call, pending: Credential): Promise<void> {
+    await this.#must(call, 'createSecret', pending);
+    await this.#must(call, 'setSecret', pending);
   }
 
   /** Of a version that is AWSPENDING. */
-  async attempt(call: Call, { versionId }: Credential): Promise<'accepted' | 'refused'> {
-    return (await this.#invoke(call, 'testSecret', versionId)) === undefined ? 'accepted' : 'refused';
+  async attempt(call: Call, tried: Credential): Promise<'accepted' | 'refused'> {
+    return (await this.#invoke(call, 'testSecret', tried)) === undefined ? 'accepted' : 'refused';
   }
 
-  async finish(call: Call, { versionId }: Credential): Promise<void> {
-    await this.#must(call, 'finishSecret', versionId);
+  async finish(call: Call, pending: Credential): Promise<void> {
+    await this.#must(call, 'finishSecret', pending);
   }
 
   async uninstall(call: Call, pending: Credential): Promise<void> {
@@ -110,18 +110,21 @@ export class DirectSession implements RotatorSession {
     return Promise.resolve();
   }
 
-  async #must(call: Call, step: string, token: string): Promise<void> {
-    const failed = await this.#invoke(call, step, token);
+  async #must(call: Call, step: string, about: Credential): Promise<void> {
+    const failed = await this.#invoke(call, step, about);
     if (failed) throw failed;
   }
 
-  async #invoke(call: Call, step: string, token: string): Promise<RotorError | undefined> {
+  async #invoke(call: Call, step: string, about: Credential): Promise<RotorError | undefined> {
     const { invoker, timeoutMs } = this.#parts;
     const within: Call = { ...call, deadline: call.deadline.within(timeoutMs, call.clock) };
-    const event = { Step: step, SecretId: this.#spec.secretId, ClientRequestToken: token };
+    const event = { Step: step, SecretId: this.#spec.secretId, ClientRequestToken: about.versionId };
     const outcome = await invoker.invoke(within, event, undefined);
     if (outcome.ok) return undefined;
-    return stepFailed(`${step} of ${invoker.name}`, outcome, { problem: undefined, handed: [] });
+    return stepFailed(`${step} of ${invoker.name}`, outcome, {
+      problem: undefined,
+      secrets: Object.values(about.secrets),
+    });
   }
 }
 

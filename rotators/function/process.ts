@@ -17,6 +17,8 @@ export interface ProgramSpec {
 
 /** What is read of a program's output; the rest is thrown away. */
 const MAX_OUTPUT = 64 * 1024;
+/** For what it wrote before it ended. */
+const LAST_WORDS_MS = 500;
 /** `ulimit -v` counts KiB. What it is given comes as arguments, so that no word of a manifest is read by the shell. */
 const LIMITED = 'ulimit -c 0; ulimit -v "$1" || exit 126; shift; exec "$@"';
 /** Of util-linux, on every Linux: the program ends when the worker is killed. */
@@ -43,7 +45,7 @@ export function processInvoker(
       const folder = await mkdtemp(join(tmpdir(), 'rotor-function-'));
       try {
         const parent = existsSync(WITH_PARENT) ? [WITH_PARENT, '--pdeathsig', 'KILL', '--'] : [];
-        const ended = await runToEnd(call, event, {
+        const ended = await runToEnd(call, event, name, {
           args: ['-c', LIMITED, 'function', String(memory * 1_024), ...parent, ...run],
           folder,
           env: { ...environment, ...contractVariables(lent), HOME: folder, TMPDIR: folder },
@@ -83,49 +85,60 @@ interface Started {
 }
 
 interface Ended {
-  readonly late: boolean;
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly output: string;
 }
 
-function runToEnd({ deadline }: Call, event: StepEvent, { args, folder, env }: Started): Promise<Ended> {
-  return new Promise((resolve, reject) => {
-    const child = spawn('/bin/sh', [...args], {
-      cwd: folder,
-      env,
-      stdio: ['pipe', 'pipe', 'ignore'],
-      detached: true,
-    });
-    let late = false;
-    let output = '';
-    const timer = setTimeout(() => {
-      late = true;
-      killGroup(child.pid);
-    }, deadline.remainingMs());
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output = (output + text).slice(-MAX_OUTPUT);
-    });
-    // One that doesn't read its event is told by its end.
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(JSON.stringify(event));
-    child.once('error', (error) => {
-      clearTimeout(timer);
-      reject(new RotorError('reference.unresolved', { what: 'a process can not be started', cause: error }));
-    });
-    child.once('exit', (code, signal) => {
-      clearTimeout(timer);
-      // What it left behind would hold the pipe, and go on.
-      killGroup(child.pid);
-      child.stdout.once('close', () => resolve({ late, code, signal, output }));
-      if (child.stdout.closed) resolve({ late, code, signal, output });
-    });
+/** @throws RotorError `call.timeout` when its time was over, and it was killed */
+function runToEnd(call: Call, event: StepEvent, name: string, started: Started): Promise<Ended> {
+  return call.deadline.run(
+    `${event.Step} of ${name}`,
+    (signal) => new Promise((resolve, reject) => follow(event, started, signal, resolve, reject)),
+  );
+}
+
+function follow(
+  event: StepEvent,
+  { args, folder, env }: Started,
+  signal: AbortSignal,
+  resolve: (ended: Ended) => void,
+  reject: (error: unknown) => void,
+): void {
+  const child = spawn('/bin/sh', [...args], {
+    cwd: folder,
+    env,
+    stdio: ['pipe', 'pipe', 'ignore'],
+    detached: true,
+  });
+  let output = '';
+  const kill = () => killGroup(child.pid);
+  signal.addEventListener('abort', kill, { once: true });
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output = (output + text).slice(-MAX_OUTPUT);
+  });
+  // One that doesn't read its event is told by its end.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(JSON.stringify(event));
+  child.once('error', (error) => {
+    reject(new RotorError('reference.unresolved', { what: 'a process can not be started', cause: error }));
+  });
+  child.once('exit', (code, ended) => {
+    signal.removeEventListener('abort', kill);
+    // What it left behind would go on, and hold the pipe; what escaped its group does only the latter.
+    kill();
+    const last = setTimeout(() => child.stdout.destroy(), LAST_WORDS_MS);
+    const done = () => {
+      clearTimeout(last);
+      resolve({ code, signal: ended, output });
+    };
+    if (child.stdout.closed) done();
+    else child.stdout.once('close', done);
   });
 }
 
-function outcomeOf(name: string, event: StepEvent, { late, code, signal, output }: Ended): StepOutcome {
+function outcomeOf(name: string, event: StepEvent, { code, signal, output }: Ended): StepOutcome {
   const what = `${event.Step} of ${name}`;
-  if (late) throw new RotorError('call.timeout', { what: `${what}: it did not end in time and was killed` });
   if (code === 0) return { ok: true };
   const last = output.trimEnd().split('\n').at(-1) ?? '';
   const told = errorOf(last);
@@ -134,7 +147,6 @@ function outcomeOf(name: string, event: StepEvent, { late, code, signal, output 
     throw new RotorError('reference.unresolved', {
       what: `${what}: the program can't be started (exit code ${code})`,
       hint: 'See that the program is on the machine of the workers and that they may run it.',
-      kind: 'terminal',
     });
   }
   throw new RotorError('function.failed', {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { RotorError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { encodings } from '../../test/setup/encodings.ts';
-import { quoted, stepFailed } from './refusal.ts';
+import { quoted, secretsOf, stepFailed } from './refusal.ts';
 
 const secret = 'pa"ss wörd+1';
 
@@ -33,7 +33,7 @@ test('what stood behind it is told first: the store, or a right that is missing'
   const error = stepFailed(
     'createSecret of f',
     { errorType: 'ClientError', errorMessage: 'x' },
-    { problem, handed: [] },
+    { problem, secrets: [] },
   );
   expect(error).toMatchObject({ code: 'store.permission-denied', kind: 'terminal', hint: problem.hint });
   expect(error.message).toContain('secretsmanager:PutSecretValue');
@@ -42,6 +42,19 @@ test('what stood behind it is told first: the store, or a right that is missing'
 test('a store that is throttled leaves open what the function did before', () => {
   const problem = new RotorError('store.throttled', { what: 'slow down', retryAfterMs: 5 });
   expect(
-    stepFailed('createSecret of f', { errorType: 'E', errorMessage: 'x' }, { problem, handed: [] }),
+    stepFailed('createSecret of f', { errorType: 'E', errorMessage: 'x' }, { problem, secrets: [] }),
   ).toMatchObject({ code: 'store.throttled', kind: 'ambiguous', retryAfterMs: 5 });
+});
+
+test('secret are the named fields of what it has seen, the password of an admin, and what is no document', () => {
+  const handed = [
+    '{"username":"app","apiKey":"key-1","port":5432}',
+    '{"username":"admin","password":"pw-2"}',
+    'pw-3',
+  ];
+  const found = secretsOf(
+    handed.map((text) => SecretValue.of(text)),
+    ['apiKey'],
+  );
+  expect(found.map((value) => value.reveal())).toEqual(['key-1', 'pw-2', 'pw-3']);
 });

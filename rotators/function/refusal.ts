@@ -1,5 +1,5 @@
 import { RotorError } from '../../core/errors.ts';
-import type { SecretValue } from '../../core/secret.ts';
+import { SecretValue } from '../../core/secret.ts';
 import type { Lent } from './secret-desk.ts';
 
 const LONGEST = 400;
@@ -17,6 +17,27 @@ export function quoted(text: string, secrets: readonly SecretValue[]): string {
       return 'what it said holds a secret and is left out';
   }
   return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line;
+}
+
+/**
+ * The values that must not be quoted, of documents and single values that a function has seen.
+ * @param names of the secret fields
+ */
+export function secretsOf(handed: readonly SecretValue[], names: readonly string[]): readonly SecretValue[] {
+  return handed.flatMap((value) => {
+    let content: unknown;
+    try {
+      content = JSON.parse(value.reveal());
+    } catch {
+      return [value];
+    }
+    if (typeof content !== 'object' || content === null) return [value];
+    const fields = content as Record<string, unknown>;
+    // An admin's document has its own fields, of which this one is secret everywhere.
+    return [...new Set([...names, 'password'])].flatMap((name) =>
+      typeof fields[name] === 'string' ? [SecretValue.of(fields[name])] : [],
+    );
+  });
 }
 
 function spellings(secret: string): readonly string[] {
@@ -39,7 +60,7 @@ function spellings(secret: string): readonly string[] {
 export function stepFailed(
   what: string,
   { errorType, errorMessage }: { readonly errorType: string; readonly errorMessage: string },
-  { problem, handed }: Pick<Lent, 'problem' | 'handed'>,
+  { problem, secrets }: { readonly problem: Lent['problem']; readonly secrets: readonly SecretValue[] },
 ): RotorError {
   if (problem) {
     return new RotorError(problem.code, {
@@ -51,6 +72,6 @@ export function stepFailed(
     });
   }
   return new RotorError('function.failed', {
-    what: `${what}: ${quoted(errorType, handed)}: ${quoted(errorMessage, handed)}`,
+    what: `${what}: ${quoted(errorType, secrets)}: ${quoted(errorMessage, secrets)}`,
   });
 }

@@ -8,7 +8,7 @@ import {
 import { RotorError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret.ts';
 import type { Invoker, StepOutcome } from './invoke.ts';
-import { stepFailed } from './refusal.ts';
+import { secretsOf, stepFailed } from './refusal.ts';
 import type { Lent, Loan, LoanKey, SecretDesk, ShownVersion } from './secret-desk.ts';
 
 export interface StepsOptions {
@@ -66,7 +66,7 @@ export class Steps {
     const loan = await this.#loan(this.#about('testSecret', pending, current));
     const { outcome, lent } = await this.#invoke(call, loan);
     if (outcome.ok) return undefined;
-    const said = stepFailed(this.#doing('testSecret'), outcome, lent);
+    const said = this.#failed('testSecret', outcome, lent);
     if (lent.problem) throw said;
     return { said };
   }
@@ -101,7 +101,7 @@ export class Steps {
 
   async #must(call: Call, loan: Wanted): Promise<Lent> {
     const { outcome, lent } = await this.#invoke(call, await this.#loan(loan));
-    if (!outcome.ok) throw stepFailed(this.#doing(loan.step), outcome, lent);
+    if (!outcome.ok) throw this.#failed(loan.step, outcome, lent);
     return lent;
   }
 
@@ -116,6 +116,15 @@ export class Steps {
     } finally {
       lent.end();
     }
+  }
+
+  #failed(
+    step: string,
+    outcome: StepOutcome & { readonly ok: false },
+    { problem, handed }: Lent,
+  ): RotorError {
+    const secrets = secretsOf(handed, this.#options.format.secrets);
+    return stepFailed(this.#doing(step), outcome, { problem, secrets });
   }
 
   #made(versionId: string, document: SecretValue | undefined): Credential {

@@ -24,6 +24,7 @@ describe.skipIf(!moto.bin)(`a rotation function in Python with boto3${moto.skipp
         const { rotation, journal, versions } = await stage.rotate();
         expect(rotation.state, journal).toBe('done');
         expect(journal).toContain('"oldRefused":true');
+        expect(journal).not.toContain((await stage.held()).password);
         expect(versions).toEqual(['current', 'revoked']);
         const held = await stage.held();
         expect(held.username).toBe(database.clone);

@@ -126,7 +126,7 @@ export class Run {
     const startedAt = this.#saga.clock.monotonicMs();
     let result: Done | Wait;
     try {
-      const limitMs = this.#saga.stepLimitMs ?? (step === 'rollout' ? ROLLOUT_LIMIT_MS : STEP_LIMIT_MS);
+      const limitMs = this.#saga.stepLimitMs ?? this.#stepLimitMs(step);
       const limit = this.#lease.deadline().within(limitMs, this.#saga.clock);
       result = await inSpan('rotor.step', attributes, () =>
         limit.run(`step ${step}`, () => this.#perform(direction, step)),
@@ -142,6 +142,12 @@ export class Run {
       ? [{ direction, step, event: 'intent', facts: { noted: result.note } }]
       : [];
     return this.#wait(result, note);
+  }
+
+  /** A rotator whose calls take long makes two of them in some steps. */
+  #stepLimitMs(step: StepName): number {
+    if (step === 'rollout') return ROLLOUT_LIMIT_MS;
+    return Math.max(STEP_LIMIT_MS, 2 * (this.#required().rotator.callMs ?? 0));
   }
 
   async #perform(direction: Direction, step: StepName): Promise<Done | Wait> {
