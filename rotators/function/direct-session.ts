@@ -90,7 +90,7 @@ export class DirectSession implements RotatorSession {
 
   async uninstall(call: Call, pending: Credential): Promise<void> {
     if ((await this.attempt(call, pending)) === 'refused') return;
-    throw new RotorError('provider.unsupported', {
+    throw new RotorError('rotation.needs-human', {
       what: `the provider accepts the new credential of ${pending.identity}, and the function can't take it back`,
       hint: `Give ${pending.identity} the password of AWSCURRENT, or one that nobody has, by hand.`,
     });

@@ -130,7 +130,7 @@ export class FunctionSession implements RotatorSession {
       case 'new-key':
         if ((await this.attempt(call, pending)) === 'refused') return;
         if (this.#spec.revokeStep) return this.#parts.steps.other(call, this.#spec.revokeStep, pending, old);
-        throw new RotorError('provider.unsupported', {
+        throw new RotorError('rotation.needs-human', {
           what: `the new credential${named(pending)} works, nobody uses it, and ${this.#parts.name} has no step to revoke it`,
           hint: 'Revoke it at its provider by hand; or name a `revokeStep`.',
         });
