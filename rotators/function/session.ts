@@ -90,7 +90,8 @@ export class FunctionSession implements RotatorSession {
     const others = (await this.#controls(call, credential)).filter(
       ({ versionId }) => versionId !== credential.versionId,
     );
-    const failed = await steps.test(call, credential, others[0] ?? credential);
+    const whole = completed(credential, others[0], this.format);
+    const failed = await steps.test(call, whole, others[0] ?? whole);
     if (!failed) {
       this.#working.set(credential.versionId, credential);
       return 'accepted';
@@ -212,6 +213,25 @@ function named({ identity }: Credential): string {
 function required(current: Credential | undefined): Credential {
   if (current) return current;
   throw new RotorError('internal.bug', { what: 'a rotation function was to work without a current version' });
+}
+
+/**
+ * Of a credential that is known by name and secret only, such as one from a report: a function that misses a field fails,
+ * and that would look like a refusal.
+ */
+function completed(
+  credential: Credential,
+  other: Credential | undefined,
+  { identity, secrets }: CredentialFormat,
+): Credential {
+  if (identity === undefined || identity in credential.fields) return credential;
+  const missing = secrets.find((name) => !(name in credential.secrets));
+  if (!other || missing !== undefined) {
+    throw new RotorError('credential.malformed', {
+      what: `credential version ${credential.versionId}${named(credential)} is not known as a whole, and can't be tried`,
+    });
+  }
+  return { ...credential, fields: { ...other.fields, [identity]: credential.identity } };
 }
 
 /** One that can't be read is no credential to compare with. */
