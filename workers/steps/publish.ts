@@ -1,6 +1,10 @@
 import { RotorError } from '../../core/errors.ts';
 import type { VersionChange } from '../../ledger/versions.ts';
 import type { Done, Step, StepContext } from '../saga/context.ts';
+import type { Parts } from '../saga/parts.ts';
+
+/** The version that was promoted back with these parts, which a worker keeps for as long as it works on a rotation. */
+const promotedBack = new WeakMap<Parts, string>();
 
 /** The pending version becomes current in the store, the current one previous. */
 export const publish: Step = {
@@ -39,8 +43,11 @@ export const publish: Step = {
     const now = current?.versionId;
     // Promoted back already: by an attempt whose record was lost, or before consumers that read the store went back.
     if (!old || (now !== id && now !== old)) return { facts: { current: now ?? null } };
-    // Also when it is current again: a store that decides first and writes then may not have written it yet.
-    await store.promote(context.call(), path, old, id);
+    // Also when it is current again: a store that decides first and writes then may not have written it yet. Once is enough
+    // for a worker that looks again and again whether consumers have gone back.
+    if (now !== old || promotedBack.get(context.parts) !== old)
+      await store.promote(context.call(), path, old, id);
+    promotedBack.set(context.parts, old);
     return {
       facts: { current: old },
       versions: [
