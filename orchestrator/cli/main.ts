@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { RotorError } from '../../core/errors.ts';
 import { registerApproveCommand } from './approve-command.ts';
 import { registerFunctionCommands } from './function-commands.ts';
+import { registerImportCommands } from './import-commands.ts';
 import { registerIncidentCommands } from './incident-commands.ts';
 import { registerKeyCommands } from './key-commands.ts';
 import { registerLookCommands } from './look-commands.ts';
@@ -52,6 +53,7 @@ registerApproveCommand(program);
 registerTrustCommands(program);
 registerKeyCommands(program);
 registerFunctionCommands(program);
+registerImportCommands(program);
 for (const command of program.commands) command.exitOverride();
 
 try {

@@ -1,0 +1,69 @@
+import type { Command } from 'commander';
+import type { Import } from '../import/aws/import.ts';
+import { type ReportLine, type Written, written } from '../import/draft.ts';
+import { writeFiles } from '../import/write-files.ts';
+import { manifestSchemas } from '../manifests/schemas.ts';
+import { knownKinds } from './manifest-files.ts';
+import { tableOf } from './output.ts';
+
+interface Where {
+  readonly directory?: string;
+  readonly namespace: string;
+  readonly dryRun?: boolean;
+}
+
+/** `rotor import ...`: manifests to start from, out of what exists; nothing is changed there. */
+export function registerImportCommands(program: Command): void {
+  const parent = program
+    .command('import')
+    .description('Write manifests to start from, out of what exists; changes nothing there');
+
+  const add = (name: string, description: string) =>
+    parent
+      .command(name)
+      .description(description)
+      .option('-d, --directory <dir>', 'one file for each policy there; standard output when absent')
+      .option('-n, --namespace <namespace>', 'namespace of the manifests', 'default')
+      .option('--dry-run', 'only the report')
+      .exitOverride();
+
+  add('aws', 'Secrets that AWS Secrets Manager rotates')
+    .option('--region <region>', 'else AWS_REGION, else the profile’s')
+    .option('--profile <profile>', 'of the shared configuration files')
+    .option('--prefix <prefix>', 'only secrets whose names begin so')
+    .option('--read-values', 'read the secrets for engine, host and user; no password is kept')
+    .action(async (options: Where & Record<string, string | boolean | undefined>) => {
+      const { importAws } = await import('../import/aws/import.ts');
+      const { region, profile, prefix, readValues } = options as Record<string, string | undefined>;
+      const kinds = knownKinds().rotators.map(({ kind }) => kind);
+      await put(
+        await importAws({ region, profile, prefix, readValues: Boolean(readValues) }, kinds),
+        options,
+      );
+    });
+}
+
+async function put({ found, shared, remarks }: Import, { directory, namespace, dryRun }: Where) {
+  const result = written(found, shared, namespace, manifestSchemas(knownKinds()));
+  if (directory === undefined && !dryRun)
+    process.stdout.write(result.files.map(({ text }) => text).join('---\n'));
+  const kept = directory !== undefined && !dryRun ? await writeFiles(directory, result.files) : [];
+  process.stderr.write(`${reportOf(result, remarks, kept)}\n`);
+}
+
+function reportOf({ report }: Written, remarks: readonly string[], kept: readonly string[]): string {
+  const row = ({ found, result, manifest, why }: ReportLine) => [
+    found,
+    result,
+    manifest,
+    why.join('\n') || '-',
+  ];
+  const lines = report.length > 0 ? [tableOf(['found', 'result', 'manifest', 'why'], report.map(row))] : [];
+  const count = (wanted: ReportLine['result']) => report.filter(({ result }) => result === wanted).length;
+  return [
+    ...lines,
+    `${count('imported')} imported, ${count('partly')} partly, ${count('not mapped')} not mapped`,
+    ...remarks,
+    ...kept.map((name) => `${name} was there already and is left as it is`),
+  ].join('\n');
+}

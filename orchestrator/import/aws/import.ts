@@ -1,0 +1,27 @@
+import type { DraftManifest, Imported } from '../draft.ts';
+import { naming } from '../draft.ts';
+import { mapSecret } from './map.ts';
+import { type AwsImportOptions, readSecrets } from './read.ts';
+
+/** What was found somewhere, what several of it share, and what else the report says. */
+export interface Import {
+  readonly found: readonly Imported[];
+  readonly shared: readonly DraftManifest[];
+  readonly remarks: readonly string[];
+}
+
+/** Policies for the secrets that AWS Secrets Manager rotates. @throws RotorError */
+export async function importAws(options: AwsImportOptions, kinds: readonly string[]): Promise<Import> {
+  const { secrets, others, region } = await readSecrets(options);
+  const nameFor = naming();
+  const store = 'aws';
+  const found = secrets.map((secret) => mapSecret(secret, { region, store, kinds, nameFor }));
+  const used = found.some(({ manifests }) => manifests.length > 0);
+  return {
+    found,
+    shared: used
+      ? [{ kind: 'Store', name: store, spec: { awsSecretsManager: region ? { region } : {} } }]
+      : [],
+    remarks: others > 0 ? [`${others} secrets that AWS does not rotate are left out`] : [],
+  };
+}
