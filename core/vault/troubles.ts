@@ -39,6 +39,7 @@ export const WORDS: Readonly<Record<Side, Words>> = {
 /** What a token's policy has to allow, by method. Vault's page on policies. */
 const CAPABILITY: Readonly<Record<string, string>> = {
   GET: 'read',
+  LIST: 'list',
   POST: 'create and update',
   PUT: 'update',
   DELETE: 'delete',

@@ -1,6 +1,8 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Import } from '../import/aws/import.ts';
 import { type ReportLine, type Written, written } from '../import/draft.ts';
+import type { Import } from '../import/import.ts';
 import { writeFiles } from '../import/write-files.ts';
 import { manifestSchemas } from '../manifests/schemas.ts';
 import { knownKinds } from './manifest-files.ts';
@@ -40,6 +42,26 @@ export function registerImportCommands(program: Command): void {
         await importAws({ region, profile, prefix, readValues: Boolean(readValues) }, kinds),
         options,
       );
+    });
+
+  add('vault', 'Static roles of the database engine of HashiCorp Vault or OpenBao')
+    .option('--address <url>', 'else VAULT_ADDR')
+    .option('--vault-namespace <namespace>', 'else VAULT_NAMESPACE')
+    .option('--token-file <file>', 'token that reads them; ~/.vault-token when absent')
+    .option('--mount <path>', 'where the engine is mounted', 'database')
+    .option('--kv-mount <path>', 'KV version 2 engine in which Rotor shall keep versions', 'secret')
+    .option('--kubernetes-role <role>', 'as which the workers log in; open when absent')
+    .action(async (options: Where & Record<string, string | undefined>) => {
+      const { importVault } = await import('../import/vault/import.ts');
+      const { address = process.env.VAULT_ADDR, vaultNamespace = process.env.VAULT_NAMESPACE } = options;
+      const {
+        tokenFile = join(homedir(), '.vault-token'),
+        mount = '',
+        kvMount = '',
+        kubernetesRole,
+      } = options;
+      const place = { address: address ?? '', namespace: vaultNamespace, mount, kvMount, kubernetesRole };
+      await put(await importVault({ ...place, tokenFile: resolve(tokenFile) }), options);
     });
 }
 

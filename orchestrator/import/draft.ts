@@ -75,7 +75,12 @@ export function written(
     const why = openOf(manifests);
     return { found: what, result: why.length > 0 ? 'partly' : 'imported', manifest, why };
   });
-  return { files, report };
+  const ofShared = shared.flatMap((each): ReportLine[] => {
+    const why = openOf([each]);
+    const manifest = `${each.kind} ${namespace}/${each.name}`;
+    return why.length > 0 ? [{ found: '(shared)', result: 'partly', manifest, why }] : [];
+  });
+  return { files, report: [...report, ...ofShared] };
 }
 
 function fileName(manifests: readonly DraftManifest[]): string {

@@ -49,7 +49,7 @@ beforeAll(async () => {
     ['prod/a+b', PASSWORD, { AutomaticallyAfterDays: 30 }],
     ['prod/still', PASSWORD],
   ];
-  for (const [Name, value, RotationRules] of secrets) {
+  for (const [Name, value] of secrets) {
     const SecretString = typeof value === 'string' ? value : JSON.stringify(value);
     await aws.createSecret({ Name, SecretString });
   }

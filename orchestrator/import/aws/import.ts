@@ -1,14 +1,7 @@
-import type { DraftManifest, Imported } from '../draft.ts';
 import { naming } from '../draft.ts';
+import type { Import } from '../import.ts';
 import { mapSecret } from './map.ts';
 import { type AwsImportOptions, readSecrets } from './read.ts';
-
-/** What was found somewhere, what several of it share, and what else the report says. */
-export interface Import {
-  readonly found: readonly Imported[];
-  readonly shared: readonly DraftManifest[];
-  readonly remarks: readonly string[];
-}
 
 /** Policies for the secrets that AWS Secrets Manager rotates. @throws RotorError */
 export async function importAws(options: AwsImportOptions, kinds: readonly string[]): Promise<Import> {
