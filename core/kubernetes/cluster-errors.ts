@@ -113,6 +113,12 @@ function unanswered(error: unknown, asked: Asked): RotorError {
     return new RotorError('cluster.unavailable', {
       what: `cluster ${cluster} can't be reached to ${verb} ${object} (${code})`,
     });
+  // The client's own words for a kind that the server's discovery doesn't have.
+  if (error instanceof Error && error.message.startsWith('Unrecognized API version and kind'))
+    return new RotorError('cluster.not-found', {
+      what: `cluster ${cluster} knows no ${asked.kind} (${verb} ${object})`,
+      hint: 'Install its CustomResourceDefinition, or do without that kind.',
+    });
   // undici says only this when a connection ends in the middle; anything else is a mistake of ours.
   const broke =
     code !== '' || (error instanceof Error && /fetch failed|terminated|aborted/.test(error.message));

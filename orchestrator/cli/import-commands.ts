@@ -14,6 +14,12 @@ interface Where {
   readonly dryRun?: boolean;
 }
 
+interface ObjectFlags {
+  readonly file?: readonly string[];
+  readonly context?: string;
+  readonly from?: string;
+}
+
 /** `rotor import ...`: manifests to start from, out of what exists; nothing is changed there. */
 export function registerImportCommands(program: Command): void {
   const parent = program
@@ -63,6 +69,26 @@ export function registerImportCommands(program: Command): void {
       const place = { address: address ?? '', namespace: vaultNamespace, mount, kvMount, kubernetesRole };
       await put(await importVault({ ...place, tokenFile: resolve(tokenFile) }), options);
     });
+
+  const addObjects = (name: string, description: string) =>
+    add(name, description)
+      .option('-f, --file <path...>', 'YAML files instead of the cluster')
+      .option('--context <context>', 'of the kubeconfig; the current one when absent')
+      .option('--from <namespace>', 'of the cluster; all when absent');
+  addObjects('external-secrets', 'What External Secrets copies, and who reads the copies').action(
+    async ({ file, ...options }: Where & ObjectFlags) => {
+      const { importExternalSecrets } = await import('../import/kubernetes/external-secrets.ts');
+      const kinds = knownKinds().stores.map(({ kind }) => kind);
+      await put(await importExternalSecrets({ files: file, ...options }, kinds), options);
+    },
+  );
+  addObjects(
+    'annotations',
+    'Secrets of workloads with annotations of Reloader or Vault’s agent, and SealedSecrets',
+  ).action(async ({ file, ...options }: Where & ObjectFlags) => {
+    const { importAnnotations } = await import('../import/kubernetes/annotations.ts');
+    await put(await importAnnotations({ files: file, ...options }), options);
+  });
 }
 
 async function put({ found, shared, remarks }: Import, { directory, namespace, dryRun }: Where) {

@@ -6,6 +6,14 @@ const SECRET_NAME =
 /** A template's `{{password}}` in its place is no password. */
 const URL_WITH_PASSWORD = /[a-z][a-z0-9+.-]*:\/\/[^\s/@:]*:(?!\{\{)[^\s/@]+@/i;
 
+/** Names of objects and fields in a delegated consumer, which sound like secrets and are none. */
+const OBJECT_NAMES = ['externalSecret', 'vaultStaticSecret'];
+
+function isName(path: Path, name: string): boolean {
+  const [parent, last] = [path.at(-2), path.at(-1)];
+  return (last === 'delegated' && OBJECT_NAMES.includes(name)) || (parent === 'delegated' && last === 'keys');
+}
+
 export interface InlineSecret {
   readonly path: Path;
   readonly message: string;
@@ -23,7 +31,8 @@ export function findInlineSecrets(document: unknown, path: Path = []): InlineSec
     // A template that is filled from the credential, as in the data of a delivered Secret, is no secret itself.
     const filled = typeof value === 'string' && /^\s*\{\{[^{}]+\}\}\s*$/.test(value);
     const plain = (typeof value === 'string' && !filled) || typeof value === 'number';
-    if (!plain || !SECRET_NAME.test(name)) return findInlineSecrets(value, [...path, name]);
+    if (!plain || !SECRET_NAME.test(name) || isName(path, name))
+      return findInlineSecrets(value, [...path, name]);
     const message = `must not be written here: write a reference, e.g. ${name}From: {file: ...}`;
     return [{ path: [...path, name], message }];
   });
