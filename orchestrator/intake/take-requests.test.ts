@@ -14,6 +14,7 @@ import type { Orchestrator } from '../operations/orchestrator.ts';
 import { readAwsEvent } from './aws-events.ts';
 import { parseHooks } from './hooks-file.ts';
 import { openHooks } from './receive.ts';
+import { pubsub } from './sources/pubsub.ts';
 import { takeRequests } from './take-requests.ts';
 
 let test_: TestLedger;
@@ -208,6 +209,32 @@ spec: { credential: { random: {} }, store: { name: azure, path: orders/db } }`;
     ['other', 'prod-orders--db'],
   ] as const)
     expect(await azure(vault, name)).toMatchObject({ body: { requests: [{ policies: [] }] } });
+});
+
+test('a message of Google makes the policy rotate whose project has this number', async () => {
+  const text = `
+apiVersion: rotor.dev/v1alpha1
+kind: Store
+metadata: { name: gcp, namespace: shop }
+spec: { gcpSecretManager: { project: shop-prod, prefix: prod- } }
+---
+apiVersion: rotor.dev/v1alpha1
+kind: RotationPolicy
+metadata: { name: google, namespace: shop }
+spec: { credential: { random: {} }, store: { name: gcp, path: orders/db } }`;
+  await applyText(orchestrator, text);
+  const ask = (messageId: string, projects: object) => {
+    const attributes = { eventType: 'SECRET_ROTATE', secretId: 'projects/123456/secrets/prod-orders--db' };
+    const body = Buffer.from(JSON.stringify({ message: { messageId, attributes } }));
+    const settings = pubsub.settings.parse({ audience: 'a', serviceAccount: 'a@b.example', projects });
+    const message = pubsub.read({ method: 'POST', headers: {}, body }, settings);
+    if (message.kind !== 'rotations') throw new Error(message.kind);
+    return takeRequests(orchestrator, 'hook/gcp', message.deliveryId, message.requests);
+  };
+  expect(await ask('m-1', {})).toMatchObject([{ policies: [] }]);
+  expect(await ask('m-2', { 123456: 'shop-prod' })).toMatchObject([
+    { policies: [{ policy: 'shop/google', answer: 'waits' }] },
+  ]);
 });
 
 test('a webhook whose event is about nothing of ours is answered well, also the second time', async () => {

@@ -3,6 +3,7 @@ import { clientsOf } from '../clients.ts';
 import { RecordedSession } from '../recorded/session.ts';
 import type { Store } from '../store.ts';
 import { withoutCredentials } from './errors.ts';
+import { Names } from './names.ts';
 import { SecretManagerShelf } from './shelf.ts';
 import { MAX_BYTES, type SecretManagerSpec, secretManagerSpec } from './spec.ts';
 
@@ -15,6 +16,10 @@ export function gcpSecretManagerStore(): Store<SecretManagerSpec> {
     kind: 'gcpSecretManager',
     spec: secretManagerSpec,
     limits: { maxBytes: MAX_BYTES },
+    eventAddress: (spec, path) => ({
+      name: new Names(spec, path).id,
+      within: { project: spec.project, ...(spec.location ? { location: spec.location } : {}) },
+    }),
     open: (spec) => {
       const { project, location, endpoint } = spec;
       const place = { project, ...(location ? { location } : {}), ...(endpoint ? { endpoint } : {}) };

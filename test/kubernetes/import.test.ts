@@ -34,7 +34,7 @@ beforeAll(async () => {
       apiVersion: 'external-secrets.io/v1',
       kind: 'ExternalSecret',
       metadata: { name: 'db' },
-      spec: { secretStoreRef: { name: 'aws' }, dataFrom: [{ extract: { key: 'shop/db' } }] },
+      spec: { dataFrom: [{ extract: { key: 'shop/db' } }] },
     }),
   );
 });
@@ -45,7 +45,7 @@ test('kinds that are not installed are none, and nothing is left out for them', 
   expect((await importExternalSecrets(options, [])).found).toMatchObject([
     {
       found: `ExternalSecret ${namespace.name}/db`,
-      unmapped: expect.stringContaining('SecretStore aws was not found'),
+      unmapped: expect.stringContaining('it names no store of its own'),
     },
   ]);
   expect((await importAnnotations(options)).found).toMatchObject([

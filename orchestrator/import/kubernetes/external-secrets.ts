@@ -22,6 +22,7 @@ export function mapExternalSecrets(objects: readonly Found[], storeKinds: readon
   const storeOf = (external: Found): MappedStore | string => {
     const kind = textAt(external, 'spec', 'secretStoreRef', 'kind') ?? 'SecretStore';
     const name = textAt(external, 'spec', 'secretStoreRef', 'name');
+    if (!name) return 'it names no store of its own (secretStoreRef): only such are imported';
     const namespace = kind === 'SecretStore' ? external.metadata.namespace : '';
     const key = `${kind} ${namespace}/${name}`;
     const found = objects.find(
@@ -33,7 +34,7 @@ export function mapExternalSecrets(objects: readonly Found[], storeKinds: readon
     const store =
       stores.get(key) ??
       (found
-        ? storeFor(found, storeName(name ?? 'store'), storeKinds)
+        ? storeFor(found, storeName(name), storeKinds)
         : `its ${kind} ${name} was not found: name its file too, or allow Rotor to list it`);
     stores.set(key, store);
     return store;

@@ -126,6 +126,13 @@ spec:
       'shop/db',
     ],
     [
+      'google',
+      '{ gcpsm: { projectID: shop-prod } }',
+      'data: [{ secretKey: x, remoteRef: { key: shop--db } }]',
+      { kind: 'gcpSecretManager', spec: { project: 'shop-prod' } },
+      'shop/db',
+    ],
+    [
       'parameters',
       '{ aws: { service: ParameterStore, region: eu-central-1 } }',
       'data: [{ secretKey: x, remoteRef: { key: /shop/db } }]',

@@ -4,10 +4,10 @@ import { z } from 'zod';
 import type { Call } from '../../../core/call.ts';
 import { systemClock } from '../../../core/clock.ts';
 import { foreignCode, RotorError } from '../../../core/errors.ts';
+import { type Clusters, kubeconfigClusters } from '../../../core/kubernetes/cluster.ts';
 import { silentLog } from '../../../core/log.ts';
 import { cryptoRandom } from '../../../core/random.ts';
 import { Deadline } from '../../../core/retry.ts';
-import { type Clusters, kubeconfigClusters } from '../../../workers/kubernetes/cluster.ts';
 
 const notes = z.record(z.string(), z.string()).catch({});
 const object = z.looseObject({

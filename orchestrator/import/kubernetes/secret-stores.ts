@@ -73,6 +73,15 @@ const MAPPINGS: Readonly<Record<string, (spec: unknown) => Mapping | undefined>>
       pathOf: (key) => key.replace(new RegExp(`^${escaped(mount)}/`), '').replace(/^data\//, ''),
     };
   },
+  gcpsm: (spec) => {
+    const project = textAt(spec, 'projectID');
+    return {
+      kind: 'gcpSecretManager',
+      spec: { ...some('project', project), ...some('location', textAt(spec, 'location')) },
+      open: project ? [] : ['spec.gcpSecretManager.project: the project that the secrets are in'],
+      pathOf: (key) => key.replaceAll('--', '/'),
+    };
+  },
   azurekv: (spec) => ({
     kind: 'azureKeyVault',
     spec: {
