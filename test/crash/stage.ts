@@ -110,6 +110,15 @@ export async function setStage(
   if (options.ledgerPort) ledgerUrl.port = String(options.ledgerPort);
   const workers: StartedWorker[] = [];
   let policyUid: string | undefined;
+  const waitedFor = new Map<string, Promise<Rotation>>();
+  const untilEnded = async (id: string): Promise<Rotation> => {
+    for (let tries = 0; tries < 2_400; tries += 1) {
+      const rotation = await getRotation(test.ledger, id);
+      if (['done', 'rolled-back', 'needs-human'].includes(rotation.state)) return rotation;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`rotation ${id} did not end:\n${await stage.journal(id)}`);
+  };
 
   const stage: Stage = {
     app,
@@ -153,13 +162,11 @@ export async function setStage(
       await queue.wake(id, 'start');
       return id;
     },
-    ended: async (id) => {
-      for (let tries = 0; tries < 1_200; tries += 1) {
-        const rotation = await getRotation(test.ledger, id);
-        if (['done', 'rolled-back', 'needs-human'].includes(rotation.state)) return rotation;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-      throw new Error(`rotation ${id} did not end:\n${await stage.journal(id)}`);
+    ended: (id) => {
+      // Who asks again while it goes on, for each worker for instance, waits with those who asked before.
+      const waiting = waitedFor.get(id) ?? untilEnded(id).finally(() => waitedFor.delete(id));
+      waitedFor.set(id, waiting);
+      return waiting;
     },
     journal: async (id) => {
       const rows = await readJournal(test.ledger, id);
