@@ -25,7 +25,8 @@ describe.skipIf(skipped)('what the chart renders', () => {
   ])(
     '%s is accepted by a cluster as it is, object by object, and once more',
     async (_, everything, extra) => {
-      const [own, shop, billing] = [
+      const [own, shop, billing, kept] = [
+        await cluster.namespace(),
         await cluster.namespace(),
         await cluster.namespace(),
         await cluster.namespace(),
@@ -34,6 +35,7 @@ describe.skipIf(skipped)('what the chart renders', () => {
       const values = everything
         ? {
             namespaces: [{ name: shop }, { name: billing, secrets: ['billing-db'] }],
+            storeNamespaces: [kept],
             watchNamespaces: [shop, billing],
           }
         : {};
@@ -42,8 +44,8 @@ describe.skipIf(skipped)('what the chart renders', () => {
         const what = `${object.kind} ${object.metadata.name}`;
         const first = await apply(cluster, object);
         expect(first.status, `${what}: ${JSON.stringify(first.body.message)}`).toBe(201);
-        const kept = Object.keys(first.body.spec ?? {});
-        expect(kept, what).toEqual(expect.arrayContaining(Object.keys(object.spec ?? {})));
+        const fields = Object.keys(first.body.spec ?? {});
+        expect(fields, what).toEqual(expect.arrayContaining(Object.keys(object.spec ?? {})));
         const again = await apply(cluster, object);
         expect([again.status, again.body.metadata.generation], what).toEqual([
           200,
