@@ -57,5 +57,11 @@ export interface StagelessStore<Spec = unknown, Seen extends Standing = Standing
   readonly renews?: true;
   /** What tells this home from others of the kind, by which the ledger finds its versions again: no login, no time-outs. */
   home(spec: Spec): string;
+  /**
+   * What stands at a store path, under the one name that it has in this home however Stores spell it (a prefix, a default
+   * namespace): the ledger keeps one record of it. The path itself when absent.
+   * @throws RotorError `manifest.invalid` for a path that names nothing there
+   */
+  place?(spec: Spec, path: string): string;
   openStageless(spec: Spec): StagelessSession<Seen>;
 }

@@ -65,8 +65,8 @@ export class ConfidantSession implements StagelessSession {
     { document }: { readonly versionId: string; readonly document: SecretValue },
   ): Promise<void> {
     const found = await this.#find(call, path);
-    if (!found && (!this.#spec.create || ID.test(path))) throw notThere(this.#name(path));
-    const name = found?.name ?? this.#name(path);
+    if (!found && (!this.#spec.create || ID.test(path))) throw notThere(nameOf(this.#spec, path));
+    const name = found?.name ?? nameOf(this.#spec, path);
     const pairs = pairsOf(document, this.#spec.pair).reveal();
     const rest = found ? '' : `,"metadata":{},"enabled":true,"documentation":${JSON.stringify(MADE)}`;
     const body = SecretValue.of(`{"name":${JSON.stringify(name)},"credential_pairs":${pairs}${rest}}`);
@@ -84,7 +84,7 @@ export class ConfidantSession implements StagelessSession {
     const found = await this.#find(call, path);
     if (!found) {
       if (this.#spec.create && !ID.test(path)) return { warnings: [] };
-      throw notThere(this.#name(path));
+      throw notThere(nameOf(this.#spec, path));
     }
     for (const permission of ['get', 'update']) {
       if (found.permissions?.[permission] !== false) continue;
@@ -105,7 +105,7 @@ export class ConfidantSession implements StagelessSession {
   /** A path that looks like an id is one, so that a token without the right to list can work. */
   async #find(call: Call, path: string): Promise<Credential | undefined> {
     if (ID.test(path)) return this.#get(call, path);
-    const name = this.#name(path);
+    const name = nameOf(this.#spec, path);
     const known = this.#ids.get(name);
     const same = known === undefined ? undefined : await this.#get(call, known);
     if (same?.name === name) return same;
@@ -149,10 +149,6 @@ export class ConfidantSession implements StagelessSession {
     return ids[0];
   }
 
-  #name(path: string): string {
-    return ID.test(path) ? path : `${this.#spec.prefix}${path}`;
-  }
-
   async #send(call: Call, method: string, place: string, body?: SecretValue): Promise<HttpAnswer> {
     const { username, token } = await this.#login.token(call);
     return httpRequest(call.deadline, {
@@ -171,3 +167,8 @@ export class ConfidantSession implements StagelessSession {
 
 const MADE =
   'Rotated by Rotor. Its policy there says who uses it; what is changed here by hand is taken over.';
+
+/** What Confidant calls the credential of a store path; a path that looks like an id is one. */
+export function nameOf({ prefix }: Pick<ConfidantSpec, 'prefix'>, path: string): string {
+  return ID.test(path) ? path : `${prefix}${path}`;
+}

@@ -1,3 +1,4 @@
+import { plainAddress } from '../plain-address.ts';
 import type { StagelessStore } from '../stageless.ts';
 import { ConjurSession } from './session.ts';
 import { type ConjurSpec, conjurSpec } from './spec.ts';
@@ -6,6 +7,7 @@ import { type ConjurSpec, conjurSpec } from './spec.ts';
 export const conjurStore: StagelessStore<ConjurSpec> = {
   kind: 'conjur',
   spec: conjurSpec,
-  home: ({ url, account, prefix }) => `${url.replace(/\/$/, '')} ${account} ${prefix}`,
+  home: ({ url, account }) => `${plainAddress(url)} ${account}`,
+  place: ({ prefix }, path) => `${prefix}${path}`,
   openStageless: (spec) => new ConjurSession(spec),
 };

@@ -6,9 +6,12 @@ import { RotorError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret.ts';
 import type { Certificate } from './certificate.ts';
 import { labelOf, type Scope, sealValue } from './seal.ts';
+import type { SealedSecretsSpec } from './spec.ts';
 
 /** Key of a document that is no flat object, or whose fields a Secret can't have for keys. */
 const WHOLE = 'document';
+const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 const KEY = /^[-._a-zA-Z0-9]{1,253}$/;
 /** Version of the credential, what Rotor wrote, and for which certificate. None of it is secret. */
 const VERSION = 'rotor.dev/version';
@@ -22,6 +25,21 @@ export interface Target {
   readonly scope: Scope;
   readonly key: string | undefined;
   readonly type: string | undefined;
+}
+
+/**
+ * The Secret that a store path names.
+ * @throws RotorError `manifest.invalid` for a path that names none
+ */
+export function targetOf({ namespace: own, scope, key, type }: SealedSecretsSpec, path: string): Target {
+  const parts = path.split('/');
+  const [namespace, name] = parts.length === 2 ? parts : [own, path];
+  if (namespace && name && NAME.test(name) && NAMESPACE.test(namespace))
+    return { namespace, name, scope, key, type };
+  throw new RotorError('manifest.invalid', {
+    what: `store path ${JSON.stringify(path.slice(0, 400))} names no Secret`,
+    hint: 'Write `<namespace>/<name>`, or `<name>` with `namespace` in the Store.',
+  });
 }
 
 const manifestSchema = z.looseObject({

@@ -5,7 +5,7 @@ import type { StagelessSession, Standing } from '../stageless.ts';
 import type { StoreReport } from '../store.ts';
 import { type Certificate, certificateOf } from './certificate.ts';
 import { Folder } from './folder.ts';
-import { manifestOf, notOurs, type Target, type Written, writtenIn } from './manifest.ts';
+import { manifestOf, notOurs, targetOf, type Written, writtenIn } from './manifest.ts';
 import type { Place } from './places.ts';
 import { Repository } from './repository.ts';
 import type { SealedSecretsSpec } from './spec.ts';
@@ -16,8 +16,6 @@ export interface Sealed extends Standing {
   /** Undefined when it isn't Rotor's, or isn't any more. */
   readonly written: Written | undefined;
 }
-
-const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/;
 
 /**
  * SealedSecret manifests: what only the controller of a cluster can open. So what is current is read from the ledger, and
@@ -48,8 +46,8 @@ export class SealedSecretsSession implements StagelessSession<Sealed> {
     const file = this.#file(path);
     if (over && !over.written && !this.#spec.adopt) throw notOurs(file);
     const certificate = await certificateOf(call, this.#spec.certificate);
-    const text = manifestOf(this.#target(path), version, certificate, over?.text);
-    const { namespace, name } = this.#target(path);
+    const text = manifestOf(targetOf(this.#spec, path), version, certificate, over?.text);
+    const { namespace, name } = targetOf(this.#spec, path);
     const message = `Seal ${namespace}/${name}\n\nVersion ${version.versionId} of its credential, by Rotor.\n`;
     if (await this.#place.replace(call, file, over?.text, text, message)) return;
     // Perhaps another worker carried out the same decision: sealed twice, a value looks different each time.
@@ -87,21 +85,7 @@ export class SealedSecretsSession implements StagelessSession<Sealed> {
   }
 
   #file(path: string): string {
-    const { namespace, name } = this.#target(path);
+    const { namespace, name } = targetOf(this.#spec, path);
     return [...(this.#spec.path ? [this.#spec.path] : []), namespace, `${name}.yaml`].join('/');
-  }
-
-  /** @throws RotorError `manifest.invalid` for a path that names no Secret */
-  #target(path: string): Target {
-    const parts = path.split('/');
-    const [namespace, name] = parts.length === 2 ? parts : [this.#spec.namespace, path];
-    if (namespace && name && NAME.test(name) && /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(namespace)) {
-      const { scope, key, type } = this.#spec;
-      return { namespace, name, scope, key, type };
-    }
-    throw new RotorError('manifest.invalid', {
-      what: `store path ${JSON.stringify(path.slice(0, 400))} names no Secret`,
-      hint: 'Write `<namespace>/<name>`, or `<name>` with `namespace` in the Store.',
-    });
   }
 }

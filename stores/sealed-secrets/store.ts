@@ -1,4 +1,5 @@
 import type { StagelessStore } from '../stageless.ts';
+import { targetOf } from './manifest.ts';
 import { type Sealed, SealedSecretsSession } from './session.ts';
 import { type SealedSecretsSpec, sealedSecretsSpec } from './spec.ts';
 
@@ -10,5 +11,9 @@ export const sealedSecretsStore: StagelessStore<SealedSecretsSpec, Sealed> = {
   // A Secret has 1 MiB at most, and sealed values are base64.
   limits: { maxBytes: 500_000 },
   home: ({ git, folder, path }) => `${git ? `${git.url} ${git.branch}` : folder} ${path ?? ''}`,
+  place: (spec, path) => {
+    const { namespace, name } = targetOf(spec, path);
+    return `${namespace}/${name}`;
+  },
   openStageless: (spec) => new SealedSecretsSession(spec),
 };

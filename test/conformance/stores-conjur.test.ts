@@ -212,7 +212,7 @@ test('after the key was replaced what is in the ledger opens with the new one al
   await before.stage(call(), PATH, B, document('b'));
   const alone = await opened({}, Keyring.of([copy(second)], copy(stable)));
   await expect(alone.read(call(0n), PATH, 'pending')).rejects.toEqual(code('store.sealed'));
-  await ledger.query('DELETE FROM rotor.stageless_versions WHERE home <> $1', [`conjur ${conjur.url} shop `]);
+  await ledger.query('DELETE FROM rotor.stageless_versions WHERE home <> $1', [`conjur ${conjur.url} shop`]);
   expect(await rewrapStageless({ ledger, keyring: both })).toBe(2);
   expect(await rewrapStageless({ ledger, keyring: both })).toBe(0);
   expect((await alone.read(call(0n), PATH, 'pending'))?.document.equals(document('b'))).toBe(true);
@@ -260,4 +260,11 @@ test('a discarded version is gone from the ledger, and a sealed one opens nowher
     [B, A],
   );
   await expect(store.read(call(0n), PATH, 'pending')).rejects.toEqual(code('store.sealed'));
+});
+
+test('Stores that spell one variable differently share its versions', async () => {
+  await withAAndB();
+  const prefixed = await opened({ url: `${conjur.url.toUpperCase()}/`, prefix: 'shop/' });
+  expect((await prefixed.list(call(0n), 'app')).map(({ versionId }) => versionId).toSorted()).toEqual([A, B]);
+  expect((await prefixed.read(call(0n), 'app', 'pending'))?.document.equals(document('b'))).toBe(true);
 });

@@ -291,3 +291,21 @@ test('a folder takes the same manifests, for others to commit', async () => {
   await expect(store.promote(call(), PATH, B, A)).rejects.toEqual(code('store.conflict'));
   expect(await readFile(join(folder, 'prod', FILE), 'utf8')).toBe('theirs');
 });
+
+test('two Stores of one repository keep apart what lies in different namespaces, and share what is one Secret', async () => {
+  const [shop, prod, whole] = [
+    await opened({ namespace: 'shop' }),
+    await opened({ namespace: 'prod' }),
+    await opened(),
+  ];
+  await shop.stage(call(), 'app', A, text({ password: 'of shop' }));
+  await shop.promote(call(), 'app', A, undefined);
+  expect(await prod.list(call(0n), 'app')).toEqual([]);
+  await prod.stage(call(), 'app', B, text({ password: 'of prod' }));
+  await prod.promote(call(), 'app', B, undefined);
+  expect(await unsealed((await repository.file('prod/app.yaml')) ?? '', key, 'prod/app')).toEqual({
+    password: 'of prod',
+  });
+  expect((await shop.list(call(0n), 'app')).map(({ versionId }) => versionId)).toEqual([A]);
+  expect((await whole.read(call(0n), 'shop/app', 'current'))?.versionId).toBe(A);
+});

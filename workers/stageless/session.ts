@@ -26,6 +26,12 @@ export interface Shelf {
   readonly keyring: Keyring;
 }
 
+/** By which the ledger finds the versions of a path again. */
+interface Address {
+  readonly home: string;
+  readonly place: (path: string) => string;
+}
+
 /** One look at a path: what the ledger knows, what stands there, and what that means. */
 interface View {
   readonly known: StagelessPath;
@@ -49,17 +55,17 @@ interface Found {
  */
 export class StagedByLedger implements StoreSession {
   readonly #inner: StagelessSession;
-  readonly #home: string;
+  readonly #address: Address;
   readonly #shelf: Shelf;
   readonly #maxBytes: number;
   readonly #markKey: SecretValue;
   readonly check?: (call: Call, path: string) => Promise<StoreReport>;
   readonly renew?: (call: Call, path: string, repair: boolean) => Promise<string | undefined>;
 
-  constructor(inner: StagelessSession, home: string, maxBytes: number, shelf: Shelf) {
+  constructor(inner: StagelessSession, address: Address, maxBytes: number, shelf: Shelf) {
     this.#maxBytes = maxBytes;
     this.#inner = inner;
-    this.#home = home;
+    this.#address = address;
     this.#shelf = shelf;
     this.#markKey = shelf.keyring.derive('stageless-marks');
     const { check } = inner;
@@ -195,7 +201,7 @@ export class StagedByLedger implements StoreSession {
 
   async #known(call: Call, path: string): Promise<StagelessPath> {
     call.deadline.assertTime(`look up the versions of ${path}`);
-    return stagelessPath(this.#shelf.ledger, this.#home, path);
+    return stagelessPath(this.#shelf.ledger, ...this.#key(path));
   }
 
   async #look(call: Call, path: string): Promise<View> {
@@ -290,7 +296,7 @@ export class StagedByLedger implements StoreSession {
       JSON.stringify([before.versions, before.live]) === JSON.stringify([next.versions, next.live]);
     if (same || (before.generation === 0n && next.versions.length === 0)) return true;
     call.deadline.assertTime(`record the versions of ${path}`);
-    return replaceStagelessPath(this.#shelf.ledger, this.#home, path, before.generation, next);
+    return replaceStagelessPath(this.#shelf.ledger, ...this.#key(path), before.generation, next);
   }
 
   #sealed(call: Call, path: string, versionId: string, document: SecretValue): SealedVersion {
@@ -303,15 +309,19 @@ export class StagedByLedger implements StoreSession {
   }
 
   #context(path: string, versionId: string): readonly string[] {
-    return ['ledger.stageless-version', this.#home, path, versionId];
+    return ['ledger.stageless-version', ...this.#key(path), versionId];
   }
 
   /** Bound to the path, so that equal values at two of them can't be told from the ledger. */
   #mark(path: string, mark: SecretValue): string {
-    const bound = SecretValue.of(JSON.stringify([this.#home, path, mark.reveal()]));
+    const bound = SecretValue.of(JSON.stringify([...this.#key(path), mark.reveal()]));
     const hash = bound.fingerprint(this.#markKey).toString('hex');
     bound.destroy();
     return hash;
+  }
+
+  #key(path: string): readonly [home: string, place: string] {
+    return [this.#address.home, this.#address.place(path)];
   }
 
   #assertTurn(call: Call, path: string, { fence }: StagelessPath): void {

@@ -18,7 +18,8 @@ export function staged({ kind, spec, limits, renews, ...store }: StagelessStore,
     limits: { ...limits, maxBytes },
     open: (parsed) => {
       const home = `${kind} ${store.home(parsed)}`;
-      return new StagedByLedger(store.openStageless(parsed), home, maxBytes, shelf);
+      const place = (path: string) => store.place?.(parsed, path) ?? path;
+      return new StagedByLedger(store.openStageless(parsed), { home, place }, maxBytes, shelf);
     },
   };
 }
