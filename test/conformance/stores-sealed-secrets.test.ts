@@ -309,3 +309,27 @@ test('two Stores of one repository keep apart what lies in different namespaces,
   expect((await shop.list(call(0n), 'app')).map(({ versionId }) => versionId)).toEqual([A]);
   expect((await whole.read(call(0n), 'shop/app', 'current'))?.versionId).toBe(A);
 });
+
+test('a decision is not taken for carried out where an earlier version stands with other annotations', async () => {
+  const store = await opened();
+  await published(store);
+  await store.stage(call(), PATH, B, text({ ...FIELDS, password: 'new' }));
+  const hook = join(repository.path, 'hooks', 'pre-receive');
+  const annotated = async (value: string) => {
+    await writeFile(hook, '#!/bin/sh\nexit 0\n', { mode: 0o755 });
+    const manifest = parse((await repository.file(FILE)) ?? '');
+    manifest.metadata.annotations['team.example/note'] = value;
+    await repository.push(FILE, stringify(manifest));
+  };
+  for (const [wanted, before] of [
+    [B, A],
+    [A, B],
+  ] as const) {
+    await writeFile(hook, '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    await expect(store.promote(call(), PATH, wanted, before)).rejects.toThrow();
+    await annotated(wanted);
+    await store.promote(call(), PATH, wanted, before);
+    expect(await annotation('version')).toBe(wanted);
+    expect((await store.read(call(0n), PATH, 'current'))?.versionId).toBe(wanted);
+  }
+});

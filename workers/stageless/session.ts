@@ -136,7 +136,9 @@ export class StagedByLedger implements StoreSession {
         written = true;
         continue;
       }
-      if (known.live && !known.live.published && current.is === 'ours') {
+      // Only what was decided: over an earlier version, somebody may have written that one anew.
+      const stands = current.is === 'ours' && current.versionId === known.live?.versionId;
+      if (known.live && !known.live.published && stands) {
         const live = { ...known.live, published: true };
         const confirmed = await this.#record(call, path, known, { ...known, live });
         if (confirmed && live.versionId === versionId) return;

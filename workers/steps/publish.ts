@@ -27,11 +27,8 @@ export const publish: Step = {
     if (rotator.finish)
       await rotator.finish(context.call(), await context.newCredential(), await context.oldCredential());
     await store.promote(context.call(), path, id, before ?? undefined);
-    const current = await store.read(context.call(), path, 'current');
-    if (current?.versionId === id) return published(context);
-    throw new RotorError('store.conflict', {
-      what: `the store at ${path} does not show the new version as current`,
-    });
+    await assertCurrent(context, id);
+    return published(context);
   },
 
   async undo(context): Promise<Done> {
@@ -45,8 +42,10 @@ export const publish: Step = {
     if (!old || (now !== id && now !== old)) return { facts: { current: now ?? null } };
     // Also when it is current again: a store that decides first and writes then may not have written it yet. Once is enough
     // for a worker that looks again and again whether consumers have gone back.
-    if (now !== old || promotedBack.get(context.parts) !== old)
+    if (now !== old || promotedBack.get(context.parts) !== old) {
       await store.promote(context.call(), path, old, id);
+      await assertCurrent(context, old);
+    }
     promotedBack.set(context.parts, old);
     return {
       facts: { current: old },
@@ -57,6 +56,17 @@ export const publish: Step = {
     };
   },
 };
+
+/** Reads back what the store says it has done. */
+async function assertCurrent(context: StepContext, id: string): Promise<void> {
+  const { path } = context.spec.store;
+  const current = await context.parts.store.read(context.call(), path, 'current');
+  if (current?.versionId === id) return;
+  const which = id === context.newVersion ? 'new' : 'old';
+  throw new RotorError('store.conflict', {
+    what: `the store at ${path} does not show the ${which} version as current`,
+  });
+}
 
 function published(context: StepContext): Done {
   const id = context.newVersion as string;

@@ -25,6 +25,8 @@ class Shop {
   readonly facts = new Map<string, Readonly<Record<string, unknown>>>();
   /** What the store gives as current. */
   current = 'v1';
+  /** Says that it promotes, and doesn't. */
+  deaf = false;
   /** What sessions were told of before. */
   readonly known: unknown[] = [];
   parts: StepContext['parts'];
@@ -48,7 +50,7 @@ class Shop {
     const store = {
       read: async () => ({ versionId: this.current }),
       promote: async (_call: unknown, _path: string, versionId: string) => {
-        this.current = versionId;
+        if (!this.deaf) this.current = versionId;
         this.log.push(`store gives ${versionId}`);
       },
     };
@@ -193,6 +195,11 @@ describe('consumers', () => {
         { id: 'v1', state: 'pending' },
       ],
     });
+    const deaf = new Shop([{ name: 'mounts' }]);
+    deaf.deaf = true;
+    deaf.direction = 'back';
+    await expect(deaf.untilDone()).rejects.toMatchObject({ code: 'store.conflict' });
+    expect(deaf.log).toEqual(['store gives v0']);
     const delivered = new Shop([{ name: 'web' }]);
     delivered.direction = 'back';
     await delivered.untilDone();
