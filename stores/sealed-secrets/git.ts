@@ -11,7 +11,7 @@ export interface GitAnswer {
   readonly trouble: string;
 }
 
-/** Asks for nothing at a terminal, and reads the token where it is kept: git gives it to nobody but the server. */
+/** Asks for nothing at a terminal, and reads the token where it is kept. */
 const HELPER =
   '!f() { test "$1" = get || exit 0; printf "username=%s\\n" "$ROTOR_GIT_USERNAME"; printf "password=%s\\n" "$(cat "$ROTOR_GIT_TOKEN_FILE")"; }; f';
 const PASSED_ON = ['HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy'];
@@ -31,7 +31,7 @@ export async function runGit(
   const options = [
     '-c',
     'credential.helper=',
-    ...(spec.tokenFrom ? ['-c', `credential.helper=${HELPER}`] : []),
+    ...helperFor(spec),
     ...(spec.caFile ? ['-c', `http.sslCAInfo=${spec.caFile}`] : []),
   ];
   const doing = `git ${args[0]} at ${placeOf(spec.url)}`;
@@ -63,6 +63,12 @@ export async function runGit(
       signal.removeEventListener('abort', kill);
     }
   });
+}
+
+/** For the host of the Store alone: git follows a server to another one, and would give it the token as well. */
+function helperFor({ url, tokenFrom }: GitSpec): readonly string[] {
+  if (!tokenFrom || !url.startsWith('https:')) return [];
+  return ['-c', `credential.https://${new URL(url).host}.helper=${HELPER}`];
 }
 
 /** Repository without anything that an address may hide. */

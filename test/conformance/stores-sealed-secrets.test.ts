@@ -1,11 +1,13 @@
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { SecretValue } from '../../core/secret.ts';
+import { makeCertificates } from '../../sandbox/api/certificates.ts';
 import { runGit } from '../../stores/sealed-secrets/git.ts';
 import { sealedSecretsSpec } from '../../stores/sealed-secrets/spec.ts';
 import { sealedSecretsStore } from '../../stores/sealed-secrets/store.ts';
@@ -268,6 +270,39 @@ test('git is given a token by its own question, never by arguments or environmen
   const input = 'protocol=https\nhost=git.example\n\n';
   const { out } = await runGit(call(), git, tmpdir(), ['credential', 'fill'], { input });
   expect(out.toString()).toContain('username=x-access-token\npassword=ghp-token\n');
+});
+
+test.each([
+  ['at once', false],
+  ['once it has the token', true],
+])('a server that sends git elsewhere, %s, sends no token with it', async (_, asks) => {
+  const { key: tlsKey, certificate: cert, caCertificate } = await makeCertificates();
+  const tls = { key: tlsKey, cert };
+  const caFile = join(await mkdtemp(join(tmpdir(), 'rotor-git-tls-')), 'ca.pem');
+  await writeFile(caFile, caCertificate);
+  const seen = { own: [] as string[], other: [] as string[] };
+  const served = async (who: keyof typeof seen, location?: () => string) => {
+    const server = createTlsServer(tls, ({ url = '', headers }, response) => {
+      const { authorization } = headers;
+      seen[who].push(authorization ?? 'nothing');
+      if (!location || (asks && !authorization))
+        response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
+      else response.writeHead(302, { location: `${location()}${url}` }).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return `https://localhost:${(server.address() as AddressInfo).port}`;
+  };
+  const other = await served('other');
+  const own = await served('own', () => other);
+  const file = await secretFile('ghp-token');
+  const store = await opened({}, { url: `${own}/shop.git`, tokenFrom: { file }, caFile });
+  await expect(store.read(call(0n), PATH, 'current')).rejects.toEqual(code('store.permission-denied'));
+  expect(seen.own.at(-1)).toMatch(asks ? /^Basic / : /^nothing$/);
+  expect(new Set(seen.other)).toEqual(new Set(['nothing']));
 });
 
 test.each([
