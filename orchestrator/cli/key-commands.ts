@@ -74,17 +74,43 @@ export function registerKeyCommands(program: Command): void {
         const none = store === undefined && !existsSync(path);
         const found = none ? { rewrapped: 0, unchanged: 0 } : await rewrapLocalStore(call, { path }, keyring);
         const inLedger = config.databaseUrl && (await rewrapLedger(config.databaseUrl, keyring));
-        print(format(command), { path, ...found, ...(inLedger === undefined ? {} : { inLedger }) }, () =>
-          [
-            `${found.rewrapped} files of ${path} rewrapped, ${found.unchanged} had the key already`,
-            ...(inLedger === undefined ? [] : [`${inLedger} versions in the ledger rewrapped`]),
-            `next: make a backup, then remove the lines of the older keys; key ${keyring.activeKeyId} must stay`,
-          ].join('\n'),
+        const ledger = ledgerWas(inLedger, config.home);
+        print(
+          format(command),
+          { path, ...found, ledger, ...(inLedger === undefined ? {} : { inLedger }) },
+          () =>
+            [
+              `${found.rewrapped} files of ${path} rewrapped, ${found.unchanged} had the key already`,
+              ...(inLedger === undefined ? [] : [`${inLedger} versions in the ledger rewrapped`]),
+              ...nextAfter(ledger, keyring.activeKeyId),
+            ].join('\n'),
         );
       } finally {
         keyring.destroy();
       }
     });
+}
+
+/** What became of the versions in the ledger. `at start`: Rotor rewraps those in a database of its own when it starts. */
+type LedgerWas = 'rewrapped' | 'at start' | 'not looked at';
+
+/** That no database is named in this shell doesn't tell that the processes have none. */
+function ledgerWas(inLedger: number | undefined, home: string): LedgerWas {
+  if (inLedger !== undefined) return 'rewrapped';
+  return existsSync(join(home, 'postgres', 'data')) ? 'at start' : 'not looked at';
+}
+
+function nextAfter(ledger: LedgerWas, activeKeyId: string): readonly string[] {
+  const remove = `make a backup, then remove the lines of the older keys; key ${activeKeyId} must stay`;
+  if (ledger === 'rewrapped') return [`next: ${remove}`];
+  if (ledger === 'at start')
+    return [
+      `next: restart Rotor if it has run since before the key was activated, which rewraps its database; ${remove}`,
+    ];
+  return [
+    'the ledger was not looked at: ROTOR_DATABASE_URL is not set here, and versions in it may need the older keys',
+    'next: set ROTOR_DATABASE_URL (or ROTOR_DATABASE_URL_FILE) and run this again; remove no key before',
+  ];
 }
 
 /** Versions of stores without stages. In embedded mode Rotor does it when it starts. */

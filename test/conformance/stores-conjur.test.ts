@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -220,7 +220,7 @@ test('after the key was replaced what is in the ledger opens with the new one al
   expect(consumed()).toBe('b');
 });
 
-test('rotor key rewrap takes the ledger along when it is told where that is', async () => {
+test('rotor key rewrap takes the ledger along when it is told where that is, and says when it is not', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'rotor-key-'));
   const file = join(folder, 'key');
   await createKeyFile(file);
@@ -230,16 +230,24 @@ test('rotor key rewrap takes the ledger along when it is told where that is', as
   await store.stage(call(), PATH, A, document('a'));
   await addKey(file);
   await activateLastKey(file);
-  vi.stubEnv('ROTOR_DATABASE_URL', shelf.url.reveal());
+  vi.stubEnv('ROTOR_DATABASE_URL', '');
   vi.stubEnv('ROTOR_HOME', folder);
   onTestFinished(() => void vi.unstubAllEnvs());
-  const said = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
-  const program = new Command().option('-o, --output <format>', '', 'json');
-  registerKeyCommands(program);
-  await program.parseAsync(['key', 'rewrap', '--key-file', file], { from: 'user' });
-  const [printed] = said.mock.calls.at(-1) ?? [];
-  said.mockRestore();
-  expect(JSON.parse(String(printed))).toMatchObject({ rewrapped: 0, inLedger: 1 });
+  const rewrap = async (output: string) => {
+    const said = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    const program = new Command().option('-o, --output <format>', '', output);
+    registerKeyCommands(program);
+    await program.parseAsync(['key', 'rewrap', '--key-file', file], { from: 'user' });
+    const [printed] = said.mock.calls.at(-1) ?? [];
+    said.mockRestore();
+    return String(printed);
+  };
+  expect(await rewrap('table')).toMatch(/the ledger was not looked at.*remove no key before/s);
+  await mkdir(join(folder, 'postgres', 'data'), { recursive: true });
+  expect(await rewrap('table')).toMatch(/restart Rotor if .*, then remove the lines of the older keys/);
+  vi.stubEnv('ROTOR_DATABASE_URL', shelf.url.reveal());
+  const printed = await rewrap('json');
+  expect(JSON.parse(printed)).toMatchObject({ rewrapped: 0, inLedger: 1, ledger: 'rewrapped' });
   const lines = (await readFile(file, 'utf8')).split('\n');
   const keys = lines.filter((line) => /^[A-Za-z0-9+/]{43}=$/.test(line));
   await writeFile(file, lines.filter((line) => line !== keys.at(-1)).join('\n'), { mode: 0o600 });
