@@ -3,7 +3,7 @@ import { formatDuration, parseDuration } from '../../core/duration.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { Cluster, ClusterObject, ObjectRef } from '../../core/kubernetes/cluster.ts';
 import { pluralOf } from '../../core/kubernetes/cluster-errors.ts';
-import type { Known, NotYet } from '../rollouts/rollout.ts';
+import type { NotYet } from '../rollouts/rollout.ts';
 
 /** An object by which an operator is told to do something. */
 export interface Asked {
@@ -34,12 +34,13 @@ export function notThere({ name: cluster }: Cluster, { ref, target, operator }: 
 
 /**
  * What is still to be waited for, with what the operator says of it.
+ * @param since when it was asked, not when the step began: what was delivered may be gone for a moment long after
  * @throws RotorError `delivery.failed` when it has taken too long
  */
 export function stillMissing(
   call: Call,
   { ref, target, operator, timeout }: Asked,
-  { since }: Known,
+  since: Date,
   lacking: string,
   trouble: string | undefined,
 ): NotYet {

@@ -9,6 +9,8 @@ import type { Cluster, ClusterObject, ObjectRef } from '../../core/kubernetes/cl
 export const FORCE_SYNC = 'force-sync';
 
 const AGAIN_MS = 30_000;
+/** Who waits asks again far sooner: after such a pause the version was there in between, and has gone. */
+const ANEW_MS = 3 * AGAIN_MS;
 /** Of what the operator says of an error. */
 const LONGEST_MESSAGE = 300;
 
@@ -43,15 +45,22 @@ export async function forceSync(
   return sinceMs;
 }
 
-/** What the annotation must say now: which version, since when, and how often it was asked for again. */
+/** Since when the operator has been waited for, by what the object says. */
+export function askedSince({ metadata }: ClusterObject, versionId: string, now: Date): Date {
+  const told = metadata?.annotations?.[FORCE_SYNC];
+  return new Date(nextForceSync(told, versionId, now.getTime()).sinceMs);
+}
+
+/** What the annotation must say now: which version, since when it is waited for, and how often it was asked for again. */
 export function nextForceSync(
   told: string | undefined,
   versionId: string,
   nowMs: number,
 ): { readonly value: string; readonly sinceMs: number } {
-  const [, version, since = ''] = /^(\S+) since (\S+)/.exec(told ?? '') ?? [];
+  const [, version, since = '', asked = '0'] = /^(\S+) since (\S+)(?: again (\d+))?/.exec(told ?? '') ?? [];
   const known = version === versionId ? Date.parse(since) : Number.NaN;
-  const sinceMs = Number.isNaN(known) ? nowMs : known;
+  const quietMs = nowMs - (known + Number(asked) * AGAIN_MS);
+  const sinceMs = Number.isNaN(known) || quietMs > ANEW_MS ? nowMs : known;
   const again = Math.max(0, Math.floor((nowMs - sinceMs) / AGAIN_MS));
   const value = `${versionId} since ${new Date(sinceMs).toISOString()}`;
   return { value: again === 0 ? value : `${value} again ${again}`, sinceMs };

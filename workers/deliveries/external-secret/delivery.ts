@@ -4,8 +4,14 @@ import { RotorError } from '../../../core/errors.ts';
 import type { Cluster, ClusterObject, Clusters } from '../../../core/kubernetes/cluster.ts';
 import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { lacks } from '../../kubernetes/copied.ts';
-import { forceSync, neverCopied, notReady, troubleOf } from '../../kubernetes/external-secrets.ts';
-import type { Known, NotYet } from '../../rollouts/rollout.ts';
+import {
+  askedSince,
+  forceSync,
+  neverCopied,
+  notReady,
+  troubleOf,
+} from '../../kubernetes/external-secrets.ts';
+import type { NotYet } from '../../rollouts/rollout.ts';
 import type { Delivery, DeliverySession, Difference } from '../delivery.ts';
 import { type Asked, notThere, read, stillMissing } from '../operator.ts';
 import { lacksTexts } from './expected.ts';
@@ -74,14 +80,14 @@ class ExternalSecretSession implements DeliverySession {
     return what === undefined ? [] : [{ target: this.target, what }];
   }
 
-  async missing(call: Call, credential: Credential, known: Known): Promise<NotYet | undefined> {
+  async missing(call: Call, credential: Credential): Promise<NotYet | undefined> {
     const cluster = await this.#clusters.open(this.#spec.context);
     const found = await cluster.read(call, this.#asked.ref);
     if (!found) throw notThere(cluster, this.#asked);
     const what = await this.#lacking(call, cluster, found, credential);
-    return what === undefined
-      ? undefined
-      : stillMissing(call, this.#asked, known, what, troubleOf(found, credential));
+    if (what === undefined) return undefined;
+    const since = askedSince(found, credential.versionId, call.clock.now());
+    return stillMissing(call, this.#asked, since, what, troubleOf(found, credential));
   }
 
   /** What the Secret lacks of the version, in words. */

@@ -4,7 +4,7 @@ import { RotorError } from '../../../core/errors.ts';
 import type { Cluster, ClusterObject, Clusters } from '../../../core/kubernetes/cluster.ts';
 import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { VERSION } from '../../kubernetes/delivered.ts';
-import { FORCE_SYNC, troubleOf } from '../../kubernetes/external-secrets.ts';
+import { askedSince, FORCE_SYNC, troubleOf } from '../../kubernetes/external-secrets.ts';
 import type { Known, NotYet } from '../../rollouts/rollout.ts';
 import type { Delivery, DeliverySession } from '../delivery.ts';
 import { type Asked, notThere, read, stillMissing } from '../operator.ts';
@@ -78,7 +78,9 @@ class PushSecretSession implements DeliverySession {
     const lacking = await this.#lacking(call, cluster, found, credential.versionId);
     if (lacking === undefined && isPushed(found, credential.versionId)) return undefined;
     const what = lacking ?? 'it has not pushed since it was told';
-    return stillMissing(call, this.#asked, known, what, troubleOf(found, credential));
+    // It isn't told while it would push what was there before.
+    const since = lacking ? known.since : askedSince(found, credential.versionId, call.clock.now());
+    return stillMissing(call, this.#asked, since, what, troubleOf(found, credential));
   }
 
   /** What the Secret that is pushed lacks, in words. */
