@@ -7,6 +7,7 @@ import { fileDelivery } from '../../workers/deliveries/file/delivery.ts';
 import { intoGithub, intoGitlab, intoJenkins, intoSink } from './ci-scenarios.ts';
 import { intoSecrets } from './cluster-scenarios.ts';
 import { byExternalSecret, byPushSecret } from './external-secrets-scenarios.ts';
+import { byProviderClass } from './provider-class-scenarios.ts';
 
 /** What the kit needs of a delivery: one fresh target, looked at and disturbed the way consumers and people do. */
 export interface DeliveryScenario {
@@ -118,6 +119,7 @@ export const deliveryScenarios: Readonly<
       byExternalSecret({ data: { url: 'postgres://{{username}}:{{password}}@{{host}}/' } }, 'db-credentials'),
   },
   pushSecret: { 'of a delivered Secret': () => byPushSecret() },
+  secretProviderClass: { 'ids of the store': () => byProviderClass() },
   httpSink: {
     verified: () => intoSink('verified'),
     unseen: () => intoSink('unseen'),

@@ -8,7 +8,13 @@ import { freshLedger, type TestLedger } from '../setup/ledger.ts';
 import { startTcpProxy } from '../setup/tcp-proxy.ts';
 import { type Mall, openMall, type Rule, Shop, type Strategy } from './shop.ts';
 import { expectMoved, expectUntouched } from './shop-expectations.ts';
-import { BY_EXTERNAL_SECRETS, STRATEGIES, WITH_REAL_PODS, WITHOUT_CLUSTER } from './strategies.ts';
+import {
+  BY_CSI_DRIVER,
+  BY_EXTERNAL_SECRETS,
+  STRATEGIES,
+  WITH_REAL_PODS,
+  WITHOUT_CLUSTER,
+} from './strategies.ts';
 
 let mall: Mall;
 let ledger: TestLedger;
@@ -25,7 +31,7 @@ test('every registered rollout and delivery that speaks to a cluster is in the m
   const kinds = (all: readonly { kind: string }[]) => all.map(({ kind }) => kind).sort();
   const known = [...Object.keys(STRATEGIES), ...Object.keys(WITH_REAL_PODS), ...WITHOUT_CLUSTER.rollouts];
   expect(known.sort()).toEqual(kinds(rollouts(deps)));
-  expect(['secret', ...BY_EXTERNAL_SECRETS, ...WITHOUT_CLUSTER.deliveries].sort()).toEqual(
+  expect(['secret', ...BY_EXTERNAL_SECRETS, ...BY_CSI_DRIVER, ...WITHOUT_CLUSTER.deliveries].sort()).toEqual(
     kinds(deliveries(deps)),
   );
 });

@@ -40,10 +40,13 @@ export interface Stage {
   /** Waits until a rotation is done, rolled back or needs a human. */
   ended(id: string): Promise<Rotation>;
   journal(id: string): Promise<string>;
-  /** The document in the store's current version. */
+  /** The store's current version; undefined while it has none. */
+  stored(): Promise<{ readonly versionId: string; readonly document: Document } | undefined>;
   storedPassword(): Promise<string>;
   stop(): Promise<void>;
 }
+
+type Document = Readonly<Record<string, string>>;
 
 export const LEASE_MS = 1_000;
 
@@ -177,14 +180,20 @@ export async function setStage(
         )
         .join('\n');
     },
-    storedPassword: async () => {
+    stored: async () => {
       const kinds = allStores({ keyring: await loadKeyring(keyFile), ledger: test.ledger });
       const kind = kinds.find((each) => each.kind === spec.store.kind);
       const session = kind?.open(kind.spec.parse(spec.store.spec));
       const current = await session?.read(aCall(), spec.store.path, 'current');
       await session?.close();
-      return (JSON.parse(current?.document.reveal() ?? '{}') as { password: string }).password;
+      return (
+        current && {
+          versionId: current.versionId,
+          document: JSON.parse(current.document.reveal()) as Document,
+        }
+      );
     },
+    storedPassword: async () => (await stage.stored())?.document.password ?? '',
     stop: async () => {
       for (const worker of workers) worker.process.kill('SIGKILL');
       await Promise.all(workers.map((worker) => worker.exited));

@@ -23,6 +23,9 @@ export const WITH_REAL_PODS = {
 /** Deliveries that External Secrets carries out: external-secrets.test.ts. */
 export const BY_EXTERNAL_SECRETS = ['externalSecret', 'pushSecret'] as const;
 
+/** Deliveries that the Secrets Store CSI driver carries out: secret-provider-class.test.ts. */
+export const BY_CSI_DRIVER = ['secretProviderClass'] as const;
+
 /** Rollouts that ask no cluster for anything, and deliveries to somewhere else. */
 export const WITHOUT_CLUSTER = {
   rollouts: ['reload', 'none'],

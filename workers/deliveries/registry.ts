@@ -7,6 +7,7 @@ import { httpSinkDelivery } from './http-sink/delivery.ts';
 import { jenkinsCredentialDelivery } from './jenkins-credential/delivery.ts';
 import { pushSecretDelivery } from './push-secret/delivery.ts';
 import { type SecretDependencies, secretDelivery } from './secret/delivery.ts';
+import { secretProviderClassDelivery } from './secret-provider-class/delivery.ts';
 
 /** Every delivery there is. A new one is a folder, a line here, and a scenario in the conformance kit. */
 export function deliveries(deps: SecretDependencies): readonly Delivery[] {
@@ -19,5 +20,6 @@ export function deliveries(deps: SecretDependencies): readonly Delivery[] {
     jenkinsCredentialDelivery,
     externalSecretDelivery(deps),
     pushSecretDelivery(deps),
+    secretProviderClassDelivery(deps),
   ];
 }

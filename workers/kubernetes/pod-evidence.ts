@@ -98,7 +98,7 @@ function evidenceOf(pod: ClusterObject, annotation: string, wanted: string | und
 }
 
 /** Succeeded and Failed are final. A pod that is being deleted still runs until its grace period is over, and counts. */
-function hasEnded(pod: ClusterObject): boolean {
+export function hasEnded(pod: ClusterObject): boolean {
   return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 }
 

@@ -5,6 +5,7 @@ import { RotorError } from '../../core/errors.ts';
 import type { Cluster } from '../../core/kubernetes/cluster.ts';
 import { objectName as name } from '../../core/kubernetes/names.ts';
 import { type Baseline, type MountSpec, UNKNOWN_BASELINE } from '../kubernetes/mounts/decide.ts';
+import { rotationHint } from '../kubernetes/mounts/look.ts';
 import { versionAnnotation } from '../kubernetes/workloads.ts';
 import type { Known } from './rollout.ts';
 
@@ -70,6 +71,6 @@ export function assertMountTime(
   if (waitedMs <= (parseDuration(timeout) ?? 0)) return;
   throw new RotorError('rollout.unhealthy', {
     what: `${words}, ${formatDuration(waitedMs)} after the version came`,
-    hint: `See that the rotation of the Secrets Store CSI driver is on (enableSecretRotation), or let the pods restart (\`rolling\`), and what its log on the pod's node says: kubectl --context ${cluster.name} get secretproviderclasspodstatuses -A`,
+    hint: rotationHint(cluster),
   });
 }

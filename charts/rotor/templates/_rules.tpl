@@ -61,8 +61,11 @@
 {{- end }}
 {{- if $strategies.csi }}
 - apiGroups: [secrets-store.csi.x-k8s.io]
-  resources: [secretproviderclasspodstatuses]
+  resources: [secretproviderclasses, secretproviderclasspodstatuses]
   verbs: [get]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
 {{- end }}
 {{- if $strategies.argoRollouts }}
 - apiGroups: [argoproj.io]

@@ -62,3 +62,41 @@ export const podStatusDefinition = {
     ],
   },
 };
+
+/** What the class itself says is the provider's business. */
+export const providerClassDefinition = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'secretproviderclasses.secrets-store.csi.x-k8s.io' },
+  spec: {
+    group: 'secrets-store.csi.x-k8s.io',
+    scope: 'Namespaced',
+    names: {
+      kind: 'SecretProviderClass',
+      listKind: 'SecretProviderClassList',
+      plural: 'secretproviderclasses',
+      singular: 'secretproviderclass',
+    },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: {
+            type: 'object',
+            properties: {
+              spec: {
+                type: 'object',
+                properties: {
+                  provider: text,
+                  parameters: { type: 'object', additionalProperties: text },
+                },
+              },
+            },
+          },
+        },
+      },
+    ],
+  },
+};

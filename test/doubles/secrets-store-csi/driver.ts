@@ -33,7 +33,7 @@ export async function startDriverDouble(
   kubeConfig: KubeConfig,
   namespace: string,
   files: string,
-  store: () => Stored,
+  store: () => Stored | Promise<Stored>,
 ): Promise<DriverDouble> {
   const abort = new AbortController();
   const { signal } = abort;
@@ -44,7 +44,7 @@ export async function startDriverDouble(
 
   async function mount(pod: Pod, providerClass: string): Promise<void> {
     const { name, uid } = pod.metadata;
-    const { content, versions } = store();
+    const { content, versions } = await store();
     const place = join(files, uid);
     await writeFile(`${place}.new`, content);
     const objects = Object.entries(versions).map(([id, version]) => ({ id, version }));
@@ -93,7 +93,7 @@ export async function startDriverDouble(
   };
 
   function classOf({ metadata, spec }: Pod): string | undefined {
-    if (metadata.namespace !== namespace || metadata.deletionTimestamp) return undefined;
+    if (metadata.namespace !== namespace || metadata.deletionTimestamp || !spec.nodeName) return undefined;
     const volume = (spec.volumes ?? []).find(({ csi }) => csi?.driver === CSI_DRIVER);
     return volume?.csi?.volumeAttributes?.secretProviderClass;
   }

@@ -5,7 +5,9 @@ import {
   baselineOf,
   behind,
   disagreement,
+  lagging,
   mountedOf,
+  mountsClass,
   mountsOf,
   UNKNOWN_BASELINE,
 } from './decide.ts';
@@ -132,6 +134,24 @@ test('pods with two new versions prove nothing', () => {
   expect(disagreement([])).toBeUndefined();
 });
 
+test('every pod without proof is named, and only then whether the others agree', () => {
+  const wanted = { baseline: changed, versionId: 'v1', going: 'forward' as const };
+  const pods = [
+    { name: 'old', seen: { versions: { a: 'y' } } },
+    { name: 'new', seen: { versions: { a: 'z' } } },
+    { name: 'mute', seen: { problem: 'the driver has not reported' } },
+  ];
+  expect(lagging(pods, wanted)).toEqual([
+    expect.stringMatching(/^pod old: .*as before the rotation$/),
+    'pod mute: the driver has not reported',
+  ]);
+  const two = pods.slice(0, 2).map(({ name }, index) => ({ name, seen: { versions: { a: `z${index}` } } }));
+  expect(lagging(two, wanted)).toEqual([expect.stringMatching(/different versions/)]);
+  expect(lagging(two.slice(0, 1), wanted)).toEqual([]);
+  const before = ['x', 'y'].map((a) => ({ name: a, seen: { versions: { a } } }));
+  expect(lagging(before, { ...wanted, going: 'back' })).toEqual([]);
+});
+
 test('the mounts of a class are found in all containers, and those by subPath are told', () => {
   const csi = { driver: 'secrets-store.csi.k8s.io', volumeAttributes: { secretProviderClass: 'db' } };
   const workload: ClusterObject = {
@@ -153,4 +173,6 @@ test('the mounts of a class are found in all containers, and those by subPath ar
     { container: 'init', fixed: true },
     { container: 'web', fixed: false },
   ]);
+  const { spec: pod } = workload.spec.template;
+  expect(['db', 'mail', 'other'].map((name) => mountsClass(pod, name))).toEqual([true, true, false]);
 });

@@ -99,7 +99,7 @@ export function behind(
   return undefined;
 }
 
-/** Pods of one workload have one new version; two of them are the mark of somebody else who writes the store. */
+/** Pods that mount one class have one new version; two of them are the mark of somebody else who writes the store. */
 export function disagreement(
   pods: readonly { readonly name: string; readonly versions: Versions }[],
 ): string | undefined {
@@ -111,11 +111,42 @@ export function disagreement(
   return undefined;
 }
 
+/** One pod, and what the driver says of it. */
+export interface PodMount {
+  readonly name: string;
+  readonly seen: ReturnType<typeof mountedOf>;
+}
+
+/** What pods are to have mounted. */
+export interface WantedMount {
+  readonly baseline: Baseline;
+  readonly versionId: string;
+  readonly going: 'forward' | 'back';
+}
+
+/** Why it isn't proven that all pods have the version mounted, pod by pod in words; nothing when it is. */
+export function lagging(
+  pods: readonly PodMount[],
+  { baseline, versionId, going }: WantedMount,
+): readonly string[] {
+  const words: string[] = [];
+  const mounted: { name: string; versions: Versions }[] = [];
+  for (const { name, seen } of pods) {
+    const problem = 'problem' in seen ? seen.problem : behind(seen.versions, baseline, versionId, going);
+    if (problem !== undefined) words.push(`pod ${name}: ${problem}`);
+    else if ('versions' in seen) mounted.push({ name, versions: seen.versions });
+  }
+  if (words.length > 0 || going === 'back') return words;
+  const differ = disagreement(mounted);
+  return differ === undefined ? [] : [differ];
+}
+
 /** The id itself, or a resource name that ends with it, as Google's provider writes (`projects/p/secrets/s/versions/5`). */
 function names(version: string, versionId: string): boolean {
   return version === versionId || version.endsWith(`/${versionId}`);
 }
 
+/** What is read of a pod's specification. */
 interface PodSpec {
   readonly volumes?: readonly {
     readonly name: string;
@@ -137,18 +168,31 @@ interface Container {
   }[];
 }
 
-/** The containers of a workload that have the class mounted; `fixed`: by `subPath`, whose files never follow. */
-export function mountsOf(
-  workload: ClusterObject,
+/** Whether pods of this specification have the class mounted, in whatever container. */
+export function mountsClass({ volumes = [] }: PodSpec, providerClass: string): boolean {
+  return volumesOf(volumes, providerClass).length > 0;
+}
+
+/** The containers that have the class mounted; `fixed`: by `subPath`, whose files never follow. */
+export function mountsIn(
+  { volumes = [], initContainers = [], containers = [] }: PodSpec,
   providerClass: string,
 ): readonly { readonly container: string; readonly fixed: boolean }[] {
-  const { volumes = [], initContainers = [], containers = [] }: PodSpec = workload.spec?.template?.spec ?? {};
-  const ours = volumes.filter(
-    ({ csi }) => csi?.driver === CSI_DRIVER && csi.volumeAttributes?.secretProviderClass === providerClass,
-  );
+  const ours = volumesOf(volumes, providerClass);
   return [...initContainers, ...containers].flatMap(({ name: container, volumeMounts = [] }) =>
     volumeMounts
       .filter(({ name }) => ours.some((volume) => volume.name === name))
       .map(({ subPath, subPathExpr }) => ({ container, fixed: Boolean(subPath || subPathExpr) })),
+  );
+}
+
+/** The same of the pods that a workload makes. */
+export function mountsOf(workload: ClusterObject, providerClass: string): ReturnType<typeof mountsIn> {
+  return mountsIn(workload.spec?.template?.spec ?? {}, providerClass);
+}
+
+function volumesOf(volumes: NonNullable<PodSpec['volumes']>, providerClass: string) {
+  return volumes.filter(
+    ({ csi }) => csi?.driver === CSI_DRIVER && csi.volumeAttributes?.secretProviderClass === providerClass,
   );
 }

@@ -7,17 +7,18 @@ import {
   type ObjectRef,
 } from '../../../core/kubernetes/cluster.ts';
 import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
-import { isReady, livePods, type PodEvidence } from '../pod-evidence.ts';
+import { hasEnded, isReady, livePods, type PodEvidence } from '../pod-evidence.ts';
 import {
   type Baseline,
   baselineOf,
-  behind,
   CSI_DRIVER,
-  disagreement,
+  lagging,
   type MountSpec,
   mountedOf,
+  mountsClass,
   mountsOf,
-  type Versions,
+  type PodMount,
+  type WantedMount,
 } from './decide.ts';
 
 /**
@@ -33,6 +34,11 @@ function statusRef(namespace: string, pod: string, providerClass: string): Objec
   };
 }
 
+/** @throws RotorError `cluster.forbidden` */
+export async function assertStatusesReadable(call: Call, cluster: Cluster, namespace: string): Promise<void> {
+  await assertAllowed(call, cluster, 'get', { ...statusRef(namespace, '', ''), name: '' });
+}
+
 /**
  * Before anything is changed: the pods mount the class, and the driver says of each what it mounted.
  * @throws RotorError `cluster.forbidden` when that may not be read, `rollout.unhealthy` when it isn't said
@@ -44,7 +50,7 @@ export async function assertMounted(
   spec: MountSpec,
 ): Promise<void> {
   const namespace = workload.metadata?.namespace ?? '';
-  await assertAllowed(call, cluster, 'get', { ...statusRef(namespace, '', spec.providerClass), name: '' });
+  await assertStatusesReadable(call, cluster, namespace);
   const refused = (what: string) =>
     new RotorError('rollout.unhealthy', {
       what: `${nameOf({ kind: workload.kind ?? '', namespace, name: workload.metadata?.name ?? '' })} in cluster ${cluster.name}: ${what}`,
@@ -52,7 +58,8 @@ export async function assertMounted(
     });
   if (mountsOf(workload, spec.providerClass).length === 0)
     throw refused(`its pods don't mount class ${spec.providerClass} by the driver ${CSI_DRIVER}`);
-  for (const { name, seen } of await mountsSeen(call, cluster, workload, spec))
+  const pods = await livePods(call, cluster, workload);
+  for (const { name, seen } of await mountsSeen(call, cluster, pods, spec))
     if ('problem' in seen) throw refused(`pod ${name}: ${seen.problem}`);
 }
 
@@ -64,9 +71,14 @@ export async function mountBaseline(
   spec: MountSpec,
   current: string | undefined,
 ): Promise<Baseline> {
-  const all = await mountsSeen(call, cluster, workload, spec);
+  const pods = await livePods(call, cluster, workload);
+  return baselineSeen(await mountsSeen(call, cluster, pods, spec), current);
+}
+
+/** What pods had mounted, as far as the driver said. @param current as for {@link baselineOf} */
+export function baselineSeen(pods: readonly PodMount[], current: string | undefined): Baseline {
   return baselineOf(
-    all.flatMap(({ seen }) => ('versions' in seen ? [seen.versions] : [])),
+    pods.flatMap(({ seen }) => ('versions' in seen ? [seen.versions] : [])),
     current,
   );
 }
@@ -77,38 +89,61 @@ export async function podsMounting(
   cluster: Cluster,
   workload: ClusterObject,
   spec: MountSpec,
-  wanted: { readonly baseline: Baseline; readonly versionId: string; readonly going: 'forward' | 'back' },
+  wanted: WantedMount,
 ): Promise<{ readonly pods: readonly PodEvidence[] } | { readonly notYet: string }> {
-  const { baseline, versionId, going } = wanted;
-  const all: { name: string; versions: Versions; evidence: PodEvidence }[] = [];
-  for (const { pod, name, seen } of await mountsSeen(call, cluster, workload, spec)) {
-    const problem = 'problem' in seen ? seen.problem : behind(seen.versions, baseline, versionId, going);
-    if (problem !== undefined || 'problem' in seen) return { notYet: `pod ${name}: ${problem}` };
-    all.push({ name, versions: seen.versions, evidence: evidenceOf(pod, seen.versions) });
-  }
-  const differ = going === 'forward' ? disagreement(all) : undefined;
-  return differ === undefined ? { pods: all.map(({ evidence }) => evidence) } : { notYet: differ };
+  const all = await mountsSeen(call, cluster, await livePods(call, cluster, workload), spec);
+  const [notYet] = lagging(all, wanted);
+  return notYet === undefined ? { pods: all.map(evidenceOf) } : { notYet };
 }
 
-function evidenceOf(pod: ClusterObject, versions: Versions): PodEvidence {
+function evidenceOf({ pod, seen }: LookedAt): PodEvidence {
   const startedAt = pod.status?.startTime;
   return {
     name: pod.metadata?.name ?? '',
     onVersion: true,
     ready: isReady(pod),
     by: 'mounted',
-    mounted: versions,
+    ...('versions' in seen ? { mounted: seen.versions } : {}),
     startedAt: startedAt instanceof Date ? startedAt.toISOString() : startedAt,
   };
 }
 
-/** One small request for each pod of the workload, whatever else is in its namespace. */
-async function mountsSeen(call: Call, cluster: Cluster, workload: ClusterObject, spec: MountSpec) {
-  const seen = [];
-  for (const pod of await livePods(call, cluster, workload)) {
+/**
+ * The pods of a namespace that mount the class, whoever made them. Those that have ended read nothing any more, and those
+ * that no node has taken yet mount what the store has then.
+ */
+export async function podsOfClass(
+  call: Call,
+  cluster: Cluster,
+  namespace: string,
+  providerClass: string,
+): Promise<readonly ClusterObject[]> {
+  const pods = await cluster.list(call, { apiVersion: 'v1', kind: 'Pod', namespace });
+  return pods.filter((pod) => !hasEnded(pod) && pod.spec?.nodeName && mountsClass(pod.spec, providerClass));
+}
+
+/** One pod, and what the driver says of it. */
+export interface LookedAt extends PodMount {
+  readonly pod: ClusterObject;
+}
+
+/** One small request for each pod, whatever else is in its namespace. */
+export async function mountsSeen(
+  call: Call,
+  cluster: Cluster,
+  pods: readonly ClusterObject[],
+  spec: MountSpec,
+): Promise<readonly LookedAt[]> {
+  const looked: LookedAt[] = [];
+  for (const pod of pods) {
     const { name = '', namespace = '' } = pod.metadata ?? {};
     const status = await cluster.read(call, statusRef(namespace, name, spec.providerClass));
-    seen.push({ pod, name, seen: mountedOf(pod, status, spec) });
+    looked.push({ pod, name, seen: mountedOf(pod, status, spec) });
   }
-  return seen;
+  return looked;
+}
+
+/** What to look at when the driver brings no version: it does so only where that is switched on, and not at once. */
+export function rotationHint({ name: context }: Cluster): string {
+  return `See that the rotation of the Secrets Store CSI driver is on (enableSecretRotation of its chart, --enable-secret-rotation of the driver; from v1.6 on also requiresRepublish of its CSIDriver object), how often it looks (rotationPollInterval), or let the pods restart (\`rolling\`), and what its log on the pod's node says: kubectl --context ${context} get secretproviderclasspodstatuses -A`;
 }
