@@ -44,7 +44,7 @@ export interface PodsOptions {
   readonly workload?: (template: object) => Workload;
   readonly client?: Client;
   /** What has to be in the cluster before them. */
-  readonly prepare?: (cluster: TestCluster) => Promise<void>;
+  readonly prepare?: (cluster: TestCluster, where: Pick<Pods, 'namespace' | 'stage'>) => Promise<void>;
 }
 
 type Client = 'pod-client.ts' | 'mounted-client.ts';
@@ -59,7 +59,7 @@ export async function startPods(options: PodsOptions = {}): Promise<Pods> {
   await writeFile(kubeconfig, cluster.kubeconfig, { mode: 0o600 });
   process.env.KUBECONFIG = kubeconfig;
   const stage = await setStage((ledgerUrl) => ledgerUrl);
-  await prepare?.(cluster);
+  await prepare?.(cluster, { namespace, stage });
   const made = workload(podTemplate(client, reports));
   const { apiVersion, kind: madeKind } = made;
   for (const object of [secretOf(stage.app), SERVICE, made]) await namespace.create(object);
