@@ -91,6 +91,19 @@ test('no store path leaves the folder of the store, and no two share a folder', 
   expect(folderOf('/s', '-a/.b')).toBe('/s/-a~.b');
 });
 
+test('a session that is closed in the middle of a write ends it well, and begins nothing more', async () => {
+  const { open } = await home();
+  const session = open();
+  const staging = session.stage(call(), 'shop/app', 'a', document);
+  await session.close();
+  await staging;
+  await expect(session.promote(call(), 'shop/app', 'a', undefined)).rejects.toMatchObject({
+    code: 'store.unavailable',
+    kind: 'retryable',
+  });
+  expect((await open().read(call(), 'shop/app', 'pending'))?.versionId).toBe('a');
+});
+
 test('versions without a stage are kept as many as the spec says, and older files are destroyed', async () => {
   const { at, store } = await home({ keepVersions: 2 });
   for (const id of ['a', 'b', 'c', 'd', 'e']) await store.stage(call(), 'shop/app', id, document);

@@ -22,6 +22,8 @@ export class LocalSession implements StoreSession {
   readonly #spec: LocalSpec;
   readonly #keyring: Keyring;
   readonly #macKey: SecretValue;
+  readonly #working = new Set<Promise<unknown>>();
+  #closed = false;
 
   constructor(spec: LocalSpec, keyring: Keyring) {
     this.#spec = spec;
@@ -32,7 +34,7 @@ export class LocalSession implements StoreSession {
   async stage(call: Call, path: string, versionId: string, document: SecretValue): Promise<void> {
     assertVersionId(versionId);
     const folder = folderOf(this.#spec.path, path);
-    await onDisk(folder, async () => {
+    await this.#during(folder, async () => {
       call.deadline.assertTime(`stage ${path}`);
       await makeFolder(folder);
       const context = sealContext(path, versionId);
@@ -65,7 +67,7 @@ export class LocalSession implements StoreSession {
     which: Stage | { readonly versionId: string },
   ): Promise<{ readonly versionId: string; readonly document: SecretValue } | undefined> {
     const folder = folderOf(this.#spec.path, path);
-    return onDisk(folder, async () => {
+    return this.#during(folder, async () => {
       for (let missed: string | undefined; ; ) {
         call.deadline.assertTime(`read ${path}`);
         const { versions } = await readNewest(folder, path, this.#macKey);
@@ -85,21 +87,21 @@ export class LocalSession implements StoreSession {
 
   async promote(call: Call, path: string, versionId: string, expected: string | undefined): Promise<void> {
     const folder = folderOf(this.#spec.path, path);
-    await onDisk(folder, async () => {
+    await this.#during(folder, async () => {
       await this.#change(call, folder, path, (versions) => promoted(versions, path, versionId, expected));
     });
   }
 
   async discard(call: Call, path: string, versionId: string): Promise<void> {
     const folder = folderOf(this.#spec.path, path);
-    await onDisk(folder, async () => {
+    await this.#during(folder, async () => {
       await this.#change(call, folder, path, (versions) => discarded(versions, path, versionId));
     });
   }
 
   async list(call: Call, path: string): Promise<readonly StoredVersion[]> {
     const folder = folderOf(this.#spec.path, path);
-    return onDisk(folder, async () => {
+    return this.#during(folder, async () => {
       call.deadline.assertTime(`list ${path}`);
       const { versions } = await readNewest(folder, path, this.#macKey);
       return versions
@@ -108,8 +110,27 @@ export class LocalSession implements StoreSession {
     });
   }
 
+  /** What is under way ends first: an index that is hashed with an overwritten key could never be read again. */
   async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#working);
     this.#macKey.destroy();
+  }
+
+  /** @throws RotorError `store.unavailable` after {@link close}, to a step that was given up and goes on all the same */
+  async #during<T>(folder: string, work: () => Promise<T>): Promise<T> {
+    if (this.#closed)
+      throw new RotorError('store.unavailable', {
+        what: `local store: ${folder} was left by the worker that was given up`,
+        hint: 'Nothing to do: the rotation is taken up again.',
+      });
+    const working = onDisk(folder, work);
+    this.#working.add(working);
+    try {
+      return await working;
+    } finally {
+      this.#working.delete(working);
+    }
   }
 
   /** Reads, decides, compares and sets, until nobody was faster. Every round somebody succeeds, so it ends. */
