@@ -166,8 +166,8 @@ describe('Secrets of a cluster as a store', () => {
     await expect(store.discard(call(), PATH, 'c')).rejects.toMatchObject(refused);
     await cluster.core.deleteNamespacedSecret({ namespace, name: INDEX });
     await theirs(INDEX);
-    for (const attempt of [store.list(call(), PATH), store.promote(call(), PATH, 'b', 'a')])
-      await expect(attempt).rejects.toMatchObject(refused);
+    for (const attempt of [() => store.list(call(), PATH), () => store.promote(call(), PATH, 'b', 'a')])
+      await expect(attempt()).rejects.toMatchObject(refused);
     expect((await cluster.core.readNamespacedSecret({ namespace, name: INDEX })).data).toEqual({
       document: 'e30=',
     });
