@@ -1,6 +1,7 @@
 import type { Call } from '../call.ts';
 import { type HttpAnswer, httpRequest } from '../http.ts';
 import { SecretValue } from '../secret.ts';
+import { urlPath } from '../url-path.ts';
 import { VaultLogin } from './login.ts';
 import type { VaultServer } from './server.ts';
 import { refused, type Side } from './troubles.ts';
@@ -23,7 +24,7 @@ export class VaultClient {
   /**
    * A request that has to be allowed.
    * @param path below `/v1/`
-   * @throws RotorError for a 403 that stays with a fresh token; every other status is an answer
+   * @throws RotorError for a 403 that stays with a fresh token (every other status is an answer), and for a path with dot segments
    */
   async request(call: Call, method: string, path: string, body?: SecretValue): Promise<HttpAnswer> {
     const answer = await this.send(call, method, path, body);
@@ -40,7 +41,7 @@ export class VaultClient {
     const token = await this.#login.token(call);
     const { address, namespace } = this.#server;
     return httpRequest(call.deadline, {
-      url: `${address.replace(/\/$/, '')}/v1/${path.split('/').map(encodeURIComponent).join('/')}`,
+      url: `${address.replace(/\/$/, '')}/v1/${urlPath(path)}`,
       method,
       headers: {
         'x-vault-token': token,

@@ -4,6 +4,7 @@ import { type HttpAnswer, httpRequest } from '../http.ts';
 import { Deadline } from '../retry.ts';
 import { SecretValue } from '../secret.ts';
 import { secretIn } from '../secret-file.ts';
+import { urlPath } from '../url-path.ts';
 import type { VaultServer } from './server.ts';
 import { type Side, unexpectedStatus, WORDS } from './troubles.ts';
 
@@ -102,7 +103,7 @@ export class VaultLogin {
   #post(deadline: Deadline, path: string, body: object, token?: SecretValue): Promise<HttpAnswer> {
     const { address, namespace } = this.#spec;
     return httpRequest(deadline, {
-      url: `${address.replace(/\/$/, '')}/v1/${path}`,
+      url: `${address.replace(/\/$/, '')}/v1/${urlPath(path)}`,
       method: 'POST',
       headers: {
         'content-type': 'application/json',

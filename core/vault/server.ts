@@ -1,11 +1,13 @@
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
+import { noDotSegments } from '../url-path.ts';
 
 const file = z.string().refine(isAbsolute, { error: 'must be an absolute path' });
 /** Where an engine or a way to log in is mounted. */
 export const mountPath = z
   .string()
-  .regex(/^[\w.-]+(\/[\w.-]+)*$/, 'needs a form like "secret" or "team/secret", without slashes around it');
+  .regex(/^[\w.-]+(\/[\w.-]+)*$/, 'needs a form like "secret" or "team/secret", without slashes around it')
+  .refine(...noDotSegments);
 
 /** How Rotor proves itself to Vault. Tokens and ids are references: none is written in a manifest. */
 const auth = z

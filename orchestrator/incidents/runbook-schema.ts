@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { duration } from '../../core/duration-schema.ts';
+import { noDotSegments } from '../../core/url-path.ts';
 import { vaultServer } from '../../core/vault/server.ts';
 import { awsFields } from '../../stores/aws/spec.ts';
 import { type Exposure, SEVERITIES, type Validity } from '../intake/report.ts';
@@ -114,11 +115,13 @@ export const customVault = z
     revokePrefix: z
       .string()
       .regex(/^[\w.-]+(\/[\w.-]+)+$/, 'needs a form like "database/creds/orders"')
+      .refine(...noDotSegments)
       .optional()
       .describe('Every lease under it is revoked: all that Vault has given out of that role'),
     rotateRoot: z
       .string()
       .regex(/^([\w.-]+\/)+[\w.-]+$/, 'needs the mount and a connection, such as "database/shop"')
+      .refine(...noDotSegments)
       .optional()
       .describe("The connection's own user gets a password that nobody but Vault knows"),
     timeout: duration({ min: 100, max: 900_000 }).default(30_000),

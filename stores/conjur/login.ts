@@ -3,6 +3,7 @@ import { RotorError } from '../../core/errors.ts';
 import { httpRequest } from '../../core/http.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { secretIn } from '../../core/secret-file.ts';
+import { urlPart } from '../../core/url-path.ts';
 import type { ConjurSpec } from './spec.ts';
 import { unexpectedStatus } from './troubles.ts';
 
@@ -50,7 +51,7 @@ export class ConjurLogin {
     const parts = auth.jwt
       ? ['authn-jwt', auth.jwt.serviceId, account, ...(auth.jwt.host === undefined ? [] : [auth.jwt.host])]
       : ['authn', account, auth.apiKey?.login ?? ''];
-    const path = `${parts.map(encodeURIComponent).join('/')}/authenticate`;
+    const path = `${parts.map(urlPart).join('/')}/authenticate`;
     const answer = await httpRequest(call.deadline, {
       url: `${url.replace(/\/$/, '')}/${path}`,
       method: 'POST',

@@ -2,6 +2,7 @@ import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
 import { type HttpAnswer, httpRequest } from '../../core/http.ts';
 import { SecretValue } from '../../core/secret.ts';
+import { urlPart } from '../../core/url-path.ts';
 import type { StagelessSession, Standing } from '../stageless.ts';
 import type { StoreReport } from '../store.ts';
 import { ConjurLogin } from './login.ts';
@@ -93,7 +94,7 @@ export class ConjurSession implements StagelessSession {
 
   /** Identifiers are URL-encoded as a whole, slashes too. */
   #resource(variable: string): string {
-    return `${encodeURIComponent(this.#spec.account)}/variable/${encodeURIComponent(variable)}`;
+    return `${urlPart(this.#spec.account)}/variable/${urlPart(variable)}`;
   }
 
   async #request(call: Call, method: string, path: string, body?: SecretValue): Promise<HttpAnswer> {

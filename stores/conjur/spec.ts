@@ -1,8 +1,13 @@
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
+import { noDotSegments } from '../../core/url-path.ts';
 
 const file = z.string().refine(isAbsolute, { error: 'must be an absolute path' });
-const login = z.string().min(1).max(500);
+const login = z
+  .string()
+  .min(1)
+  .max(500)
+  .refine(...noDotSegments);
 
 /** How Rotor proves itself to Conjur. Keys and tokens are references: none is written in a manifest. */
 const auth = z
@@ -13,7 +18,11 @@ const auth = z
       .describe('authn: the login of a host is "host/<id>"'),
     jwt: z
       .strictObject({
-        serviceId: z.string().min(1).max(200),
+        serviceId: z
+          .string()
+          .min(1)
+          .max(200)
+          .refine(...noDotSegments),
         host: login.optional(),
         tokenFile: file.default('/var/run/secrets/kubernetes.io/serviceaccount/token'),
       })
@@ -35,7 +44,11 @@ export const conjurSpec = z.strictObject({
     .refine((text) => !URL.canParse(text) || (new URL(text).username === '' && new URL(text).search === ''), {
       error: 'must be a plain address such as "https://conjur.example"',
     }),
-  account: z.string().min(1).max(200),
+  account: z
+    .string()
+    .min(1)
+    .max(200)
+    .refine(...noDotSegments),
   /** Put before store paths: `prod/` makes `shop/app` the variable `prod/shop/app`. */
   prefix: z.string().max(400).default(''),
   auth,

@@ -5,6 +5,7 @@ import { rateLimitMs } from '../../../core/rate-limit.ts';
 import { Deadline } from '../../../core/retry.ts';
 import type { SecretValue } from '../../../core/secret.ts';
 import { secretIn } from '../../../core/secret-file.ts';
+import { urlPart } from '../../../core/url-path.ts';
 import type { Ledger } from '../../../ledger/database.ts';
 import { reportedAlerts } from '../../../ledger/incidents.ts';
 import type { GithubAlert } from '../../intake/report.ts';
@@ -81,7 +82,7 @@ async function resolveAlert(
   name: string,
   now: Date,
 ): Promise<string | undefined> {
-  const path = `/repos/${encodeURIComponent(owner)}/${encodeURIComponent(repo)}/secret-scanning/alerts/${number}`;
+  const path = `/repos/${urlPart(owner)}/${urlPart(repo)}/secret-scanning/alerts/${number}`;
   const answer = await httpRequest(deadline, {
     url: `${apiUrl.replace(/\/$/, '')}${path}`,
     method: 'PATCH',

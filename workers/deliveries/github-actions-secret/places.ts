@@ -1,3 +1,4 @@
+import { urlPart } from '../../../core/url-path.ts';
 import type { GithubActionsSecretSpec } from './spec.ts';
 
 type Where = Pick<GithubActionsSecretSpec, 'owner' | 'repository' | 'environment' | 'dependabot'>;
@@ -22,7 +23,7 @@ export interface Places {
 export function placesOf({ owner, repository, environment, dependabot }: Where): Places {
   const kind = dependabot ? 'dependabot' : 'actions';
   if (repository === undefined) {
-    const base = `/orgs/${owner}`;
+    const base = `/orgs/${urlPart(owner)}`;
     return {
       name: `organization ${owner}`,
       secrets: `${base}/${kind}/secrets`,
@@ -36,9 +37,9 @@ export function placesOf({ owner, repository, environment, dependabot }: Where):
       ],
     };
   }
-  const base = `/repos/${owner}/${repository}`;
+  const base = `/repos/${urlPart(owner)}/${urlPart(repository)}`;
   if (environment !== undefined) {
-    const inside = `${base}/environments/${encodeURIComponent(environment)}`;
+    const inside = `${base}/environments/${urlPart(environment)}`;
     return {
       name: `environment ${environment} of ${owner}/${repository}`,
       secrets: `${inside}/secrets`,

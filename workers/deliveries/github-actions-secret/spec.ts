@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { githubOwner, githubRepository } from '../../../core/github.ts';
+import { noDotSegments } from '../../../core/url-path.ts';
 import { url } from '../../rollouts/reload/spec.ts';
 import { secretFile } from '../secret-file.ts';
 import { parseTemplate } from '../template.ts';
@@ -31,7 +32,13 @@ export const githubActionsSecretSpec = z
     apiUrl: url.default('https://api.github.com').describe('GitHub Enterprise Server: https://HOST/api/v3'),
     owner: githubOwner.describe('Owner of the repository, or the organization itself'),
     repository: githubRepository.optional().describe('A secret of the organization when absent'),
-    environment: z.string().min(1).max(255).optional().describe('Of the repository'),
+    environment: z
+      .string()
+      .min(1)
+      .max(255)
+      .refine(...noDotSegments)
+      .optional()
+      .describe('Of the repository'),
     dependabot: z.boolean().default(false).describe('A secret of Dependabot instead of Actions'),
     visibility: z
       .enum(['all', 'private', 'selected'])

@@ -4,6 +4,7 @@ import { RotorError } from '../../../core/errors.ts';
 import { type HttpAnswer, httpRequest } from '../../../core/http.ts';
 import { SecretValue } from '../../../core/secret.ts';
 import { secretIn } from '../../../core/secret-file.ts';
+import { urlPart } from '../../../core/url-path.ts';
 import { refusal } from '../refusal.ts';
 import type { GitlabVariableSpec } from './spec.ts';
 
@@ -75,9 +76,7 @@ export class GitlabApi {
   async #ask(call: Call, method: string, rest: string, body?: object): Promise<HttpAnswer> {
     const { url, project, group, tokenFrom } = this.#spec;
     const place =
-      group === undefined
-        ? `projects/${encodeURIComponent(project ?? '')}`
-        : `groups/${encodeURIComponent(group)}`;
+      group === undefined ? `projects/${urlPart(String(project ?? ''))}` : `groups/${urlPart(String(group))}`;
     const sent = body && SecretValue.of(JSON.stringify(body));
     try {
       return await httpRequest(call.deadline, {

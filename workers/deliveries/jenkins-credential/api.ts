@@ -3,6 +3,7 @@ import { RotorError } from '../../../core/errors.ts';
 import { type HttpAnswer, httpRequest } from '../../../core/http.ts';
 import { SecretValue } from '../../../core/secret.ts';
 import { secretIn } from '../../../core/secret-file.ts';
+import { urlPart } from '../../../core/url-path.ts';
 import { refusal } from '../refusal.ts';
 import { read, type Shown } from './document.ts';
 import type { JenkinsCredentialSpec } from './spec.ts';
@@ -21,9 +22,9 @@ export class JenkinsApi {
     this.#target = target;
     this.#spec = spec;
     const { url, folder, domain } = spec;
-    const jobs = folder?.split('/').map((name) => `job/${encodeURIComponent(name)}/`) ?? [];
+    const jobs = folder?.split('/').map((name) => `job/${urlPart(name)}/`) ?? [];
     const store = folder === undefined ? 'system' : 'folder';
-    this.#base = `${url.replace(/\/+$/, '')}/${jobs.join('')}credentials/store/${store}/domain/${domain}`;
+    this.#base = `${url.replace(/\/+$/, '')}/${jobs.join('')}credentials/store/${store}/domain/${urlPart(domain)}`;
   }
 
   /** Whether store and domain are there, and may be seen. @throws RotorError `delivery.*` */
@@ -35,7 +36,7 @@ export class JenkinsApi {
   /** Undefined when there is no credential with this id. */
   async read(call: Call, id: string): Promise<Shown | undefined> {
     const doing = `show the credential ${id}`;
-    const answer = await this.#ask(call, 'GET', `credential/${id}/config.xml`);
+    const answer = await this.#ask(call, 'GET', `credential/${urlPart(id)}/config.xml`);
     if (answer.status === 404) return undefined;
     if (answer.status !== 200) throw this.#refusal(call, answer, doing, 'View');
     const shown = read(answer.body);
@@ -53,7 +54,7 @@ export class JenkinsApi {
 
   /** Replaces it as a whole. Jenkins also says yes when it is gone by now: only reading it back tells. */
   async update(call: Call, id: string, xml: SecretValue): Promise<void> {
-    const answer = await this.#ask(call, 'POST', `credential/${id}/config.xml`, xml);
+    const answer = await this.#ask(call, 'POST', `credential/${urlPart(id)}/config.xml`, xml);
     if (answer.status !== 200) throw this.#refusal(call, answer, `change the credential ${id}`, 'Update');
   }
 

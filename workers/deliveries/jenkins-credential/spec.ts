@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { noDotSegments } from '../../../core/url-path.ts';
 import { url } from '../../rollouts/reload/spec.ts';
 import { secretFile } from '../secret-file.ts';
 import { parseTemplate } from '../template.ts';
@@ -13,7 +14,10 @@ const template = z
 
 const credential = z
   .strictObject({
-    id: z.string().regex(/^[\w.-]{1,255}$/, { error: 'must be letters, digits, "_", "." and "-"' }),
+    id: z
+      .string()
+      .regex(/^[\w.-]{1,255}$/, { error: 'must be letters, digits, "_", "." and "-"' })
+      .refine(...noDotSegments),
     scope: z
       .enum(['GLOBAL', 'SYSTEM'])
       .default('GLOBAL')
@@ -44,11 +48,13 @@ export const jenkinsCredentialSpec = z
     folder: z
       .string()
       .regex(/^[^/?#%\\]+(\/[^/?#%\\]+)*$/, { error: 'must be a path of folders such as "shop/orders"' })
+      .refine(...noDotSegments)
       .optional()
       .describe('Whose store; the system store when absent'),
     domain: z
       .string()
       .regex(/^[\w.-]+$/, { error: 'must be letters, digits, "_", "." and "-"' })
+      .refine(...noDotSegments)
       .default('_')
       .describe('Domain of the store; "_" is the global one'),
     user: z.string().regex(/^[^:]+$/, { error: 'must not hold a ":"' }),
