@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hashUuid } from '../core/hash-uuid.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
@@ -8,7 +8,5 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
  */
 export function versionIdOf(path: string, foreign: string): string {
   if (UUID.test(foreign)) return foreign;
-  const hex = createHash('sha256').update(`${path}\u0000${foreign}`).digest('hex');
-  // Version 8 of RFC 9562: made as its maker likes.
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  return hashUuid(`${path}\u0000${foreign}`, '8');
 }

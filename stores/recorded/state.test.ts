@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { SecretValue } from '../../core/secret.ts';
+import { versionIdOf } from '../foreign-ids.ts';
 import { currentOf, decodeState, effective, encodeState, followed, type Seen, type State } from './state.ts';
 
 const AT = new Date('2026-01-02T03:04:05.678Z');
@@ -107,4 +108,13 @@ test('a document that two workers published is Rotor’s under its later number,
     live: { number: 5, published: false },
     versions: [{ numbers: [] }, { numbers: [] }],
   });
+});
+
+test('ids of what others wrote stay what they have always been: they are on record in stores and ledgers', () => {
+  const at = new Date('2026-01-01T00:00:00Z');
+  expect(currentOf(state(), seen({ number: 3, createdAt: at }), 'shop/app')).toEqual({
+    is: 'foreign',
+    versionId: '34994a0f-00b0-884e-9ed7-65d5ce92f31f',
+  });
+  expect(versionIdOf('shop/app', 'their-token')).toBe('ae1c30bd-c52d-8702-8f8a-444972e349ea');
 });

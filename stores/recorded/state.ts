@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { RotorError } from '../../core/errors.ts';
+import { hashUuid } from '../../core/hash-uuid.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { type Droppable, withStage } from '../stages.ts';
 
@@ -128,9 +128,7 @@ export function effective(state: State, current: Current, seen: Seen): readonly 
   return later < 0 ? [...others, foreign] : others.toSpliced(later, 0, foreign);
 }
 
-/** The same id for the same version of the store's, in the form of a UUID (RFC 9562, version 8). */
+/** The same id for the same version of the store's, whose path and number say which: so for Vault and for Google. */
 function foreignId(path: string, number: number, createdAt: Date): string {
-  const hash = createHash('sha256').update(`rotor.store.vault\n${path}\n${number}\n${createdAt.getTime()}`);
-  const hex = hash.digest('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-9${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  return hashUuid(`rotor.store.vault\n${path}\n${number}\n${createdAt.getTime()}`, '9');
 }

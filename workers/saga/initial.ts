@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Credential, type CredentialFormat, decodeCredential } from '../../core/credential.ts';
 import { foreignCode, RotorError } from '../../core/errors.ts';
+import { hashUuid } from '../../core/hash-uuid.ts';
 import { SecretValue } from '../../core/secret.ts';
 import type { RotationSpec } from './spec.ts';
 
@@ -35,14 +35,8 @@ export async function initialCredential(
   bytes.fill(0);
   const read = decodeCredential('of initialFrom', document, format);
   const fields = JSON.stringify(Object.entries(read.fields).sort());
-  return { credential: { ...read, versionId: idOf([policyUid, fingerprint(read), fields]) }, document };
-}
-
-/** A UUID made of what it stands for (version 8 of RFC 9562). */
-function idOf(parts: readonly string[]): string {
-  const bytes = createHash('sha256').update(parts.join('\n')).digest().subarray(0, 16);
-  bytes[6] = 0x80 | ((bytes[6] ?? 0) & 0x0f);
-  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
-  const hex = bytes.toString('hex');
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+  return {
+    credential: { ...read, versionId: hashUuid([policyUid, fingerprint(read), fields].join('\n')) },
+    document,
+  };
 }
