@@ -3,6 +3,19 @@ import { foreignCode, RotorError } from '../core/errors.ts';
 const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
 const TLS = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/;
 
+/**
+ * An answer that says nothing more than its status. Whether a server that failed has acted is unknown.
+ * @param lookAt where the other side tells more
+ */
+export function unexpectedAnswer(said: string, serverFailed: boolean, lookAt: string): RotorError {
+  return new RotorError('store.unavailable', {
+    what: said,
+    ...(serverFailed
+      ? { kind: 'ambiguous', hint: 'Nothing to do: Rotor probes.' }
+      : { kind: 'terminal', hint: lookAt }),
+  });
+}
+
 /** What it means that an SDK got no answer: whether the request was sent decides. */
 export function withoutConnection(error: unknown, doing: string): RotorError {
   const name = error instanceof Error ? error.name : typeof error;

@@ -1,4 +1,5 @@
 import { RotorError } from '../core/errors.ts';
+import type { SecretValue } from '../core/secret.ts';
 import type { Stage } from './store.ts';
 
 /** One version in an index that a store keeps, oldest first there. */
@@ -80,6 +81,37 @@ export function marked<V extends Droppable>(before: readonly V[], after: readonl
     (version) => !ids.has(version.versionId) && !out.some(({ versionId }) => versionId === version.versionId),
   );
   return [...[...out, ...late].map((version): V => ({ ...version, stages: [], dropped: true })), ...kept];
+}
+
+/** The version that a reader asks for. */
+export function versionAt<V extends Staged>(
+  versions: readonly V[],
+  which: Stage | { readonly versionId: string },
+): V | undefined {
+  if (typeof which === 'string') return withStage(versions, which);
+  return versions.find(({ versionId }) => versionId === which.versionId);
+}
+
+/**
+ * StoreSession.read of a store that keeps documents beside the record of their stages.
+ * @param missing damage: the record names a document that isn't there
+ */
+export async function readBeside<View extends { readonly versions: readonly Staged[] }>(
+  which: Stage | { readonly versionId: string },
+  look: () => Promise<View>,
+  documentOf: (found: View['versions'][number], view: View) => Promise<SecretValue | undefined>,
+  missing: (versionId: string) => RotorError,
+): Promise<{ readonly versionId: string; readonly document: SecretValue } | undefined> {
+  for (let missed: string | undefined; ; ) {
+    const view = await look();
+    const found: View['versions'][number] | undefined = versionAt(view.versions, which);
+    if (!found) return undefined;
+    const document = await documentOf(found, view);
+    if (document) return { versionId: found.versionId, document };
+    // Discarded between the two looks: look again. Missing twice is damage, not a race.
+    if (missed === found.versionId) throw missing(found.versionId);
+    missed = found.versionId;
+  }
 }
 
 export function withStage<V extends Staged>(versions: readonly V[], stage: Stage): V | undefined {

@@ -1,5 +1,5 @@
 import { RotorError } from '../../core/errors.ts';
-import { withoutConnection } from '../connection-errors.ts';
+import { unexpectedAnswer, withoutConnection } from '../connection-errors.ts';
 
 /** What was asked of AWS, for messages and to name the permission that is missing. */
 export interface Asked {
@@ -87,18 +87,7 @@ function answered(error: Error, status: number, asked: Asked): RotorError {
       hint: 'Check that the KMS key is enabled and that its policy lets the workers use it.',
     });
   }
-  if (status >= 500) {
-    return new RotorError('store.unavailable', {
-      what: said,
-      kind: 'ambiguous',
-      hint: 'Nothing to do: Rotor probes.',
-    });
-  }
-  return new RotorError('store.unavailable', {
-    what: said,
-    kind: 'terminal',
-    hint: 'Look the request up in CloudTrail.',
-  });
+  return unexpectedAnswer(said, status >= 500, 'Look the request up in CloudTrail.');
 }
 
 /** AWS names action and resource in its text; both are taken from there, since KMS and STS answer for others too. */

@@ -1,5 +1,5 @@
 import { RotorError } from '../../core/errors.ts';
-import { withoutConnection } from '../connection-errors.ts';
+import { unexpectedAnswer, withoutConnection } from '../connection-errors.ts';
 
 /** What was asked of Key Vault, for messages and to name the permission that is missing. */
 export interface Asked {
@@ -75,18 +75,7 @@ function answered(error: Answered, status: number, asked: Asked): RotorError {
   if (status === 403) return denied(error, code, said, asked);
   if (status === 404) return new RotorError('store.not-found', { what: said });
   if (status === 409) return occupied(code, said, asked.name);
-  if (status >= 500) {
-    return new RotorError('store.unavailable', {
-      what: said,
-      kind: 'ambiguous',
-      hint: 'Nothing to do: Rotor probes.',
-    });
-  }
-  return new RotorError('store.unavailable', {
-    what: said,
-    kind: 'terminal',
-    hint: "Look the request up in the vault's audit log.",
-  });
+  return unexpectedAnswer(said, status >= 500, "Look the request up in the vault's audit log.");
 }
 
 function denied(error: Answered, code: string, said: string, { permission, name }: Asked): RotorError {

@@ -1,5 +1,5 @@
 import { RotorError } from '../../core/errors.ts';
-import { withoutConnection } from '../connection-errors.ts';
+import { unexpectedAnswer, withoutConnection } from '../connection-errors.ts';
 
 /** What was asked of Secret Manager, for messages and to name the permission that is missing. */
 export interface Asked {
@@ -8,6 +8,8 @@ export interface Asked {
   /** Resource name of the secret or version. */
   readonly name: string;
 }
+
+const LOOK_AT = 'Look the request up in the audit log of the project.';
 
 /** Codes of gRPC that mean something here; the REST transport carries them too. */
 export const CODE = {
@@ -91,17 +93,9 @@ export function secretManagerError(error: unknown, { permission, name }: Asked):
     case CODE.deadline:
     case CODE.internal:
     case CODE.unavailable:
-      return new RotorError('store.unavailable', {
-        what: said,
-        kind: 'ambiguous',
-        hint: 'Nothing to do: Rotor probes.',
-      });
+      return unexpectedAnswer(said, true, LOOK_AT);
     default:
-      return new RotorError('store.unavailable', {
-        what: said,
-        kind: 'terminal',
-        hint: 'Look the request up in the audit log of the project.',
-      });
+      return unexpectedAnswer(said, false, LOOK_AT);
   }
 }
 

@@ -3,7 +3,7 @@ import { RotorError } from '../../core/errors.ts';
 import type { Cluster, Clusters, ObjectRef } from '../../core/kubernetes/cluster.ts';
 import { assertAllowed } from '../../core/kubernetes/permissions.ts';
 import { SecretValue } from '../../core/secret.ts';
-import { type Droppable, discarded, marked, promoted, withPending, withStage } from '../stages.ts';
+import { type Droppable, discarded, marked, promoted, readBeside, withPending } from '../stages.ts';
 import type { Stage, StoredVersion, StoreReport, StoreSession } from '../store.ts';
 import { indexRef, versionRef } from './names.ts';
 import {
@@ -66,19 +66,12 @@ export class KubernetesSession implements StoreSession {
     path: string,
     which: Stage | { readonly versionId: string },
   ): Promise<{ readonly versionId: string; readonly document: SecretValue } | undefined> {
-    for (let missed: string | undefined; ; ) {
-      const { versions } = await this.#look(call, path);
-      const found =
-        typeof which === 'string'
-          ? withStage(versions, which)
-          : versions.find(({ versionId }) => versionId === which.versionId);
-      if (!found) return undefined;
-      const document = await this.#document(call, path, found.versionId);
-      if (document) return { versionId: found.versionId, document };
-      // Discarded between the two looks: look again. Missing twice is damage, not a race.
-      if (missed === found.versionId) throw this.#missing(path, found.versionId);
-      missed = found.versionId;
-    }
+    return readBeside(
+      which,
+      () => this.#look(call, path),
+      ({ versionId }) => this.#document(call, path, versionId),
+      (versionId) => this.#missing(path, versionId),
+    );
   }
 
   async promote(call: Call, path: string, versionId: string, expected: string | undefined): Promise<void> {

@@ -6,7 +6,7 @@ import { foreignCode, RotorError } from '../../core/errors.ts';
 import { open, seal } from '../../core/seal.ts';
 import type { Keyring } from '../../core/seal-keyring.ts';
 import type { SecretValue } from '../../core/secret.ts';
-import { discarded, promoted, pruned, withPending, withStage } from '../stages.ts';
+import { discarded, promoted, pruned, versionAt, withPending } from '../stages.ts';
 import type { Stage, StoredVersion, StoreSession } from '../store.ts';
 import { onDisk } from './disk-errors.ts';
 import { cleanUp, commit, makeFolder, readNewest } from './index-files.ts';
@@ -71,10 +71,7 @@ export class LocalSession implements StoreSession {
       for (let missed: string | undefined; ; ) {
         call.deadline.assertTime(`read ${path}`);
         const { versions } = await readNewest(folder, path, this.#macKey);
-        const found =
-          typeof which === 'string'
-            ? withStage(versions, which)
-            : versions.find(({ versionId }) => versionId === which.versionId);
+        const found = versionAt(versions, which);
         if (!found) return undefined;
         const document = await this.#document(folder, path, found);
         if (document) return { versionId: found.versionId, document };

@@ -1,7 +1,7 @@
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret.ts';
-import { discarded, marked, promoted, withPending, withStage } from '../stages.ts';
+import { discarded, marked, promoted, readBeside, withPending } from '../stages.ts';
 import type { Stage, StoredVersion, StoreReport, StoreSession } from '../store.ts';
 import type { Kept, Newest, Shelf } from './shelf.ts';
 import {
@@ -63,19 +63,12 @@ export class RecordedSession implements StoreSession {
     path: string,
     which: Stage | { readonly versionId: string },
   ): Promise<{ readonly versionId: string; readonly document: SecretValue } | undefined> {
-    for (let missed: string | undefined; ; ) {
-      const view = await this.#look(call, path);
-      const found =
-        typeof which === 'string'
-          ? withStage(view.versions, which)
-          : view.versions.find(({ versionId }) => versionId === which.versionId);
-      if (!found) return undefined;
-      const document = await this.#document(call, path, view, found);
-      if (document) return { versionId: found.versionId, document };
-      // Discarded between the two looks: look again. Missing twice is damage, not a race.
-      if (missed === found.versionId) throw this.#missing(path, found.versionId);
-      missed = found.versionId;
-    }
+    return readBeside(
+      which,
+      () => this.#look(call, path),
+      (found, view) => this.#document(call, path, view, found),
+      (versionId) => this.#missing(path, versionId),
+    );
   }
 
   async promote(call: Call, path: string, versionId: string, expected: string | undefined): Promise<void> {

@@ -11,7 +11,7 @@ import {
   stagelessPath,
 } from '../../ledger/stageless.ts';
 import type { StagelessSession, Standing } from '../../stores/stageless.ts';
-import { discarded, promoted, pruned, type Staged, withPending, withStage } from '../../stores/stages.ts';
+import { discarded, promoted, pruned, type Staged, versionAt, withPending } from '../../stores/stages.ts';
 import type { Stage, StoredVersion, StoreReport, StoreSession } from '../../stores/store.ts';
 import { type Current, currentOf, effective, type Seen } from './state.ts';
 
@@ -105,10 +105,7 @@ export class StagedByLedger implements StoreSession {
       if (kept) return { versionId: kept.versionId, document: this.#open(path, kept) };
     }
     const { versions, standing } = await this.#look(call, path);
-    const found =
-      typeof which === 'string'
-        ? withStage(versions, which)
-        : versions.find(({ versionId }) => versionId === which.versionId);
+    const found = versionAt(versions, which);
     if (!found) return undefined;
     const { versionId } = found;
     if (isSealed(found)) return { versionId, document: this.#open(path, found) };
