@@ -1,4 +1,5 @@
 import { RotorError } from './errors.ts';
+import { jsonIn } from './json.ts';
 import { SecretValue } from './secret.ts';
 
 /** Which fields of a credential's document name it and which are secret. Declared by each rotator as data. */
@@ -106,13 +107,8 @@ function parseFlat(
   versionId: string,
   document: SecretValue,
 ): { readonly flat: Record<string, string>; readonly types: Record<string, 'number' | 'boolean'> } {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(document.reveal());
-  } catch {
-    // The parser's message would quote the document, so it goes no further.
-    throw malformed(versionId, 'it is not JSON');
-  }
+  const parsed = jsonIn(document.reveal());
+  if (parsed === undefined) throw malformed(versionId, 'it is not JSON');
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     throw malformed(versionId, 'it is not a JSON object');
   }

@@ -3,6 +3,7 @@ import type { Hono } from 'hono';
 import { z } from 'zod';
 import { systemClock } from '../core/clock.ts';
 import { foreignCode, RotorError } from '../core/errors.ts';
+import { jsonIn } from '../core/json.ts';
 import type { Logger } from '../core/log.ts';
 import { SecretValue } from '../core/secret.ts';
 import type { Access } from './host/access.ts';
@@ -67,11 +68,7 @@ export function createFunctionHost(
 /** Our own functions write JSON: it stays JSON. */
 function lineOf(line: string): unknown {
   if (!line.startsWith('{')) return line;
-  try {
-    return JSON.parse(line);
-  } catch {
-    return line;
-  }
+  return jsonIn(line) ?? line;
 }
 
 function onlyOf({ function: name, form }: ServeOptions): { name: string; form: HttpForm } | undefined {

@@ -1,4 +1,5 @@
 import { asRotorError, foreignCode, RotorError } from '../errors.ts';
+import { jsonIn } from '../json.ts';
 
 /** What was asked of the API server. */
 export interface Asked {
@@ -152,14 +153,7 @@ interface Cause {
 
 /** The Status object of an answer. Field paths of `causes` are names only; their messages may quote values. */
 function statusOf(body: unknown): { reason: string; message: string; causes: readonly Cause[] } {
-  let status = body;
-  if (typeof body === 'string') {
-    try {
-      status = JSON.parse(body);
-    } catch {
-      status = {};
-    }
-  }
+  const status = typeof body === 'string' ? jsonIn(body) : body;
   const { reason, message, details } = (status ?? {}) as {
     reason?: string;
     message?: string;

@@ -1,4 +1,5 @@
 import type { Context, Hono } from 'hono';
+import { jsonIn } from '../../core/json.ts';
 import type { HostEnv } from './app.ts';
 import { errorBody, type Outcome, TooManyInvocations } from './outcome.ts';
 import type { FunctionPool } from './pool.ts';
@@ -38,7 +39,7 @@ export function registerLambdaApi(app: Hono<HostEnv>, pools: Pools): void {
         `${body.length} byte payload is too large for the Event invocation type (limit ${ASYNC_BYTES} bytes)`,
       );
     const event = body.length === 0 ? '{}' : body.toString('utf8');
-    if (!isJson(event))
+    if (jsonIn(event) === undefined)
       return refusal(c, 400, 'InvalidRequestContentException', 'Could not parse request body into json');
     const requestId = c.get('requestId');
     if (type === 'Event') {
@@ -108,13 +109,4 @@ export function refusal(
   c.header('x-amzn-errortype', type);
   const side = status === 500 ? 'Service' : 'User';
   return c.json({ Type: side, Message: message, message, ...more }, status);
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -1,4 +1,5 @@
 import { RotorError } from '../../core/errors.ts';
+import { jsonIn } from '../../core/json.ts';
 
 const VERSION = '1.0';
 const STRUCTURED = /^application\/cloudevents\+json\b/i;
@@ -46,11 +47,9 @@ function assertVersion(version: unknown): void {
 }
 
 function assertJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw invalid('its data is not JSON');
-  }
+  const data = jsonIn(text);
+  if (data === undefined) throw invalid('its data is not JSON');
+  return data;
 }
 
 function invalid(why: string): RotorError {

@@ -1,4 +1,5 @@
 import { RotorError } from '../../core/errors.ts';
+import { jsonObjectIn } from '../../core/json.ts';
 import type { SecretValue } from '../../core/secret.ts';
 
 /** A secret's JSON as it was written: whatever else is in it goes into the next version unchanged. */
@@ -13,11 +14,5 @@ export function parseDocument(value: SecretValue, ofWhat: string): SecretDocumen
 
 /** The object that the text holds, or undefined. */
 export function jsonObject(value: SecretValue): SecretDocument | undefined {
-  try {
-    const parsed: unknown = JSON.parse(value.reveal());
-    const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
-    return isObject ? (parsed as SecretDocument) : undefined;
-  } catch {
-    return undefined;
-  }
+  return jsonObjectIn(value.reveal()) as SecretDocument | undefined;
 }

@@ -1,6 +1,7 @@
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { asRotorError, RotorError } from '../../core/errors.ts';
+import { jsonIn } from '../../core/json.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Loans, OpenLoan } from './loans.ts';
 import { GRANTED, OPERATIONS } from './operations.ts';
@@ -21,7 +22,7 @@ export function secretsManagerApp(loans: Loans, log: Logger): Hono {
   app.post('/', bodyLimit({ maxSize: MAX_BYTES, onError: tooLarge }), async (c) => {
     const body = Buffer.from(await c.req.arrayBuffer());
     const operation = TARGET.exec(c.req.header('x-amz-target') ?? '')?.[1] ?? '';
-    const request = jsonOf(body);
+    const request = jsonIn(body.toString('utf8'));
     const { pathname, search } = new URL(c.req.url);
     const signed = { method: 'POST', target: `${pathname}${search}`, headers: c.req.header(), body };
     const found = loans.find(signed, secretIdOf(request));
@@ -97,14 +98,6 @@ function answer(c: Context, { type, message, status }: ApiRefusal): Response {
   c.header('content-type', 'application/x-amz-json-1.1');
   c.header('x-amzn-errortype', type);
   return c.body(JSON.stringify({ __type: type, message, Message: message }), status);
-}
-
-function jsonOf(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }
 
 function secretIdOf(request: unknown): string | undefined {

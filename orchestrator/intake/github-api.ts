@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { RotorError } from '../../core/errors.ts';
 import { githubHeaders, githubOwner, githubRepository } from '../../core/github.ts';
 import { type HttpAnswer, httpRequest } from '../../core/http.ts';
+import { jsonIn } from '../../core/json.ts';
 import { rateLimitMs } from '../../core/rate-limit.ts';
 import type { Deadline } from '../../core/retry.ts';
 import type { SecretValue } from '../../core/secret.ts';
@@ -43,7 +44,7 @@ export async function fetchAlert(
   const moved = [301, 302, 307, 308].includes(answer.status) ? answer.headers.get('location') : undefined;
   if (moved && isBelow(base, moved)) answer = await get(moved);
   if (answer.status !== 200) throw refusal(answer, what, now);
-  const read = alert.safeParse(parsed(answer.body));
+  const read = alert.safeParse(jsonIn(answer.body));
   if (read.success) return read.data;
   throw new RotorError('provider.unsupported', {
     what: `GitHub answers without the secret of ${what}`,
@@ -79,12 +80,4 @@ function refusal(answer: HttpAnswer, what: string, now: Date): RotorError {
       hint: 'Give the token of `lookup.tokenFrom` the permission "Secret scanning alerts: read" for this repository.',
     });
   return new RotorError('provider.unreachable', { what: `GitHub answers ${status} when asked for ${what}` });
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

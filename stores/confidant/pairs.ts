@@ -1,4 +1,5 @@
 import canonicalize from 'canonicalize';
+import { jsonObjectIn } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret.ts';
 
 /** Key of what is no flat object. */
@@ -33,15 +34,11 @@ export function canonicalPairs(pairs: Pairs): SecretValue {
 }
 
 function flat(document: SecretValue): Pairs | undefined {
-  try {
-    const parsed: unknown = JSON.parse(document.reveal());
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined;
-    const entries = Object.entries(parsed);
-    const fits = entries.every(
-      ([name, value]) => !/\s/.test(name) && (typeof value !== 'object' || value === null),
-    );
-    return fits && entries.length > 0 ? (parsed as Pairs) : undefined;
-  } catch {
-    return undefined;
-  }
+  const parsed = jsonObjectIn(document.reveal());
+  if (!parsed) return undefined;
+  const entries = Object.entries(parsed);
+  const fits = entries.every(
+    ([name, value]) => !/\s/.test(name) && (typeof value !== 'object' || value === null),
+  );
+  return fits && entries.length > 0 ? parsed : undefined;
 }

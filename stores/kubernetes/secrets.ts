@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { RotorError } from '../../core/errors.ts';
+import { jsonIn } from '../../core/json.ts';
 import { type ClusterObject, nameOf, type ObjectRef } from '../../core/kubernetes/cluster.ts';
 import { SecretValue } from '../../core/secret.ts';
 import type { Droppable } from '../stages.ts';
@@ -94,11 +95,7 @@ export function decodeIndex(found: ClusterObject, path: string): Index {
 
 function jsonOf(base64: unknown): unknown {
   if (typeof base64 !== 'string') return undefined;
-  try {
-    return JSON.parse(Buffer.from(base64, 'base64').toString());
-  } catch {
-    return undefined;
-  }
+  return jsonIn(Buffer.from(base64, 'base64').toString());
 }
 
 function headOf({ apiVersion, kind, namespace, name }: ObjectRef, path: string, more: object) {

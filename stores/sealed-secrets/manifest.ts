@@ -3,6 +3,7 @@ import canonicalize from 'canonicalize';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { RotorError } from '../../core/errors.ts';
+import { jsonObjectIn } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret.ts';
 import type { Certificate } from './certificate.ts';
 import { labelOf, type Scope, sealValue } from './seal.ts';
@@ -156,17 +157,13 @@ function valuesOf(
 }
 
 function flat(document: SecretValue): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const parsed: unknown = JSON.parse(document.reveal());
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined;
-    const entries = Object.entries(parsed);
-    const fits = entries.every(
-      ([name, value]) => KEY.test(name) && (typeof value !== 'object' || value === null),
-    );
-    return fits && entries.length > 0 ? (parsed as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
+  const parsed = jsonObjectIn(document.reveal());
+  if (!parsed) return undefined;
+  const entries = Object.entries(parsed);
+  const fits = entries.every(
+    ([name, value]) => KEY.test(name) && (typeof value !== 'object' || value === null),
+  );
+  return fits && entries.length > 0 ? parsed : undefined;
 }
 
 /** Why a file that isn't Rotor's is left alone. */

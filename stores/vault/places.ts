@@ -1,5 +1,6 @@
 import canonicalize from 'canonicalize';
 import { RotorError } from '../../core/errors.ts';
+import { jsonObjectIn } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret.ts';
 
 /** Where things are below a mount. All may be leaf and folder at once, as Vault allows. */
@@ -70,13 +71,13 @@ export function documentIn(data: SecretValue): SecretValue {
  * else as `value`.
  */
 export function publicForm(document: SecretValue): SecretValue {
-  const object = objectIn(document);
+  const object = jsonObjectIn(document.reveal());
   return SecretValue.of(JSON.stringify(object ?? { value: document.reveal() }));
 }
 
 /** The document in what somebody else wrote: its fields, or what its only field `value` holds. */
 export function documentOf(data: SecretValue): SecretValue {
-  const fields = objectIn(data) ?? {};
+  const fields = jsonObjectIn(data.reveal()) ?? {};
   const { value } = fields as { value?: unknown };
   const only = Object.keys(fields).length === 1 && typeof value === 'string';
   return SecretValue.of(only ? value : JSON.stringify(fields));
@@ -86,14 +87,4 @@ export function documentOf(data: SecretValue): SecretValue {
 export function sameFields(one: SecretValue, other: SecretValue): boolean {
   const canonical = (text: SecretValue) => SecretValue.of(canonicalize(JSON.parse(text.reveal())) ?? '');
   return canonical(one).equals(canonical(other));
-}
-
-function objectIn(text: SecretValue): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const parsed: unknown = JSON.parse(text.reveal());
-    const object = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
-    return object ? (parsed as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
 }

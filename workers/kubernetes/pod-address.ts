@@ -1,3 +1,4 @@
+import { jsonObjectIn } from '../../core/json.ts';
 import type { ClusterObject } from '../../core/kubernetes/cluster.ts';
 
 /**
@@ -30,9 +31,5 @@ function declared(pod: ClusterObject, name: string): number | undefined {
 }
 
 function mapped(pod: ClusterObject): Readonly<Record<string, number>> {
-  try {
-    return JSON.parse(pod.metadata?.annotations?.[PORTS] ?? '{}');
-  } catch {
-    return {};
-  }
+  return (jsonObjectIn(pod.metadata?.annotations?.[PORTS] ?? '') ?? {}) as Readonly<Record<string, number>>;
 }

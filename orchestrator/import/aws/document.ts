@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonIn } from '../../../core/json.ts';
 
 const plain = z.string().min(1).max(255);
 
@@ -16,9 +17,5 @@ export type KnownFields = z.output<typeof known>;
 
 /** @returns undefined when it is no JSON object */
 export function fieldsOf(text: string): KnownFields | undefined {
-  try {
-    return known.parse(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
+  return known.safeParse(jsonIn(text)).data;
 }

@@ -1,5 +1,6 @@
 import { asRotorError, foreignCode, RotorError } from '../../../core/errors.ts';
 import { httpRequest } from '../../../core/http.ts';
+import { jsonObjectIn } from '../../../core/json.ts';
 import { rateLimitMs } from '../../../core/rate-limit.ts';
 import type { Deadline } from '../../../core/retry.ts';
 import { SecretValue } from '../../../core/secret.ts';
@@ -137,10 +138,6 @@ function refusal(
 
 /** What a function threw: its name, never its message, which may quote anything. */
 function errorType(payload: string): string {
-  try {
-    const { errorType: type } = JSON.parse(payload) as { readonly errorType?: unknown };
-    return typeof type === 'string' && /^[\w.]{1,80}$/.test(type) ? type : 'an error';
-  } catch {
-    return 'an error';
-  }
+  const type = jsonObjectIn(payload)?.errorType;
+  return typeof type === 'string' && /^[\w.]{1,80}$/.test(type) ? type : 'an error';
 }

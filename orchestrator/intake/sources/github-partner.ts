@@ -1,5 +1,6 @@
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { z } from 'zod';
+import { jsonIn } from '../../../core/json.ts';
 import { base64, unauthenticated } from '../proof.ts';
 import { idOfBody, readJson, secretsIn, word } from '../reading.ts';
 import type { HookRequest, HookSource, Surroundings } from '../source.ts';
@@ -83,15 +84,7 @@ async function keyOf(
   around: Surroundings,
 ): Promise<{ readonly key: string; readonly published: boolean }> {
   const wanted = request.headers['github-public-key-identifier'] ?? '';
-  const all = keys.safeParse(parsed(await around.fetchText(keysUrl))).data?.public_keys ?? [];
+  const all = keys.safeParse(jsonIn(await around.fetchText(keysUrl))).data?.public_keys ?? [];
   const found = all.find(({ key_identifier }) => key_identifier === wanted);
   return { key: (found ?? all[0])?.key ?? '', published: found !== undefined };
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

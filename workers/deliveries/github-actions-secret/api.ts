@@ -3,6 +3,7 @@ import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
 import { githubHeaders } from '../../../core/github.ts';
 import { type HttpAnswer, httpRequest } from '../../../core/http.ts';
+import { jsonIn } from '../../../core/json.ts';
 import type { SecretValue } from '../../../core/secret.ts';
 import { refusal } from '../refusal.ts';
 import { type Places, placesOf } from './places.ts';
@@ -145,7 +146,7 @@ export class GithubApi {
   }
 
   #read<T>(answer: HttpAnswer, schema: z.ZodType<T>, doing: string): T {
-    const read = schema.safeParse(parsed(answer.body));
+    const read = schema.safeParse(jsonIn(answer.body));
     if (read.success) return read.data;
     throw new RotorError('delivery.failed', {
       what: `${this.#target}: answered something else when asked to ${doing}`,
@@ -189,13 +190,5 @@ export class GithubApi {
       what: `${this.#target}: the repository is archived, and so read-only`,
       hint: 'Take the delivery out of the policy, or unarchive the repository.',
     });
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

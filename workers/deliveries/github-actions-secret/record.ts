@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonIn } from '../../../core/json.ts';
 
 const record = z.object({
   version: z.string(),
@@ -16,11 +17,7 @@ export type Record = z.output<typeof record>;
 
 /** Undefined for what isn't a record of ours. */
 export function parseRecord(text: string): Record | undefined {
-  try {
-    return record.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
+  return record.safeParse(jsonIn(text)).data;
 }
 
 /** Name of the Actions variable beside the secret. */

@@ -5,6 +5,7 @@ import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
 import { githubHeaders } from '../../../core/github.ts';
 import { httpRequest } from '../../../core/http.ts';
+import { jsonIn } from '../../../core/json.ts';
 import { SecretValue } from '../../../core/secret.ts';
 import { secretIn } from '../../../core/secret-file.ts';
 import { refusal } from '../refusal.ts';
@@ -71,7 +72,7 @@ async function install(call: Call, target: string, { apiUrl, app }: GithubAction
   });
   const doing = `make a token for installation ${app.installationId} of app ${app.appId}`;
   if (answer.status !== 201) throw refusal(answer, { target, doing, now: call.clock.now() });
-  const read = installationToken.safeParse(parsed(answer.body));
+  const read = installationToken.safeParse(jsonIn(answer.body));
   if (!read.success)
     throw new RotorError('delivery.failed', {
       what: `${target}: answered something else when asked to ${doing}`,
@@ -91,13 +92,5 @@ function keyIn(pem: SecretValue, target: string, file: string): KeyObject {
     return createPrivateKey(pem.reveal());
   } catch {
     throw new RotorError('reference.unresolved', { what: `${target}: ${file} holds no private key in PEM` });
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

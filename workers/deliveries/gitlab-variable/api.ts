@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
 import { type HttpAnswer, httpRequest } from '../../../core/http.ts';
+import { jsonIn } from '../../../core/json.ts';
 import { SecretValue } from '../../../core/secret.ts';
 import { secretIn } from '../../../core/secret-file.ts';
 import { urlPart } from '../../../core/url-path.ts';
@@ -50,7 +51,7 @@ export class GitlabApi {
     if (answer.status === 404) return undefined;
     const doing = `show the variable ${name}`;
     if (answer.status !== 200) throw this.#refusal(call, answer, doing);
-    const read = variable.safeParse(parsed(answer.body));
+    const read = variable.safeParse(jsonIn(answer.body));
     if (!read.success)
       throw new RotorError('delivery.failed', {
         what: `${this.#target}: answered something else when asked to ${doing}`,
@@ -111,17 +112,9 @@ export class GitlabApi {
 
 /** Which fields GitLab refuses, by name: `{"message": {"value": ["is invalid"]}}`. Its sentences may quote a value. */
 function fieldsOf(body: string): string {
-  const { message } = (parsed(body) ?? {}) as { readonly message?: unknown };
+  const { message } = (jsonIn(body) ?? {}) as { readonly message?: unknown };
   if (typeof message !== 'object' || message === null) return 'it says no field';
   const known = ['key', 'value', 'masked', 'environment_scope', 'variable_type', 'description', 'base'];
   const named = Object.keys(message).filter((field) => known.includes(field));
   return named.length > 0 ? `invalid ${named.join(', ')}` : 'it says no field';
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,5 +1,6 @@
 import { RotorError } from '../../../core/errors.ts';
 import { httpRequest } from '../../../core/http.ts';
+import { jsonObjectIn } from '../../../core/json.ts';
 import type { Deadline } from '../../../core/retry.ts';
 
 /** One value of a result, with what tells it from the others. */
@@ -33,7 +34,7 @@ export async function prometheusProblem(
 
 /** Judges an answer. Nothing, and an answer that the server itself doubts, is no proof that all is well. */
 export function answerProblem(status: number, body: string, expect: string): string | undefined {
-  const answer = parse(body);
+  const answer = jsonObjectIn(body) as Answer | undefined;
   if (answer?.status !== 'success')
     return `prometheus answers status ${status}${answer?.errorType ? ` (${short(answer.errorType)}: ${short(answer.error)})` : ''}`;
   const [warning] = answer.warnings ?? [];
@@ -52,15 +53,6 @@ interface Answer {
   readonly error?: unknown;
   readonly warnings?: readonly unknown[];
   readonly data?: { readonly resultType?: unknown; readonly result?: unknown };
-}
-
-function parse(body: string): Answer | undefined {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    return typeof parsed === 'object' && parsed !== null ? parsed : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Values travel as text, since JSON has no NaN and no infinity: `[<time>, "0.5"]`, `"+Inf"`. */

@@ -1,5 +1,6 @@
 import type { Call } from '../../../core/call.ts';
 import { RotorError } from '../../../core/errors.ts';
+import { jsonIn } from '../../../core/json.ts';
 import { type Cluster, type ClusterObject, nameOf, refOf } from '../../../core/kubernetes/cluster.ts';
 import type { Deadline } from '../../../core/retry.ts';
 import { podUrl } from '../../kubernetes/pod-address.ts';
@@ -67,12 +68,8 @@ export async function askGates(
 }
 
 function readStates({ metadata }: ClusterObject): GateState[] {
-  try {
-    const states: unknown = JSON.parse(metadata?.annotations?.[GATES] ?? '[]');
-    return Array.isArray(states) ? states.map((state) => state ?? UNASKED) : [];
-  } catch {
-    return [];
-  }
+  const states = jsonIn(metadata?.annotations?.[GATES] ?? '');
+  return Array.isArray(states) ? states.map((state) => state ?? UNASKED) : [];
 }
 
 async function problemAt(

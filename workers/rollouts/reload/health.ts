@@ -1,5 +1,6 @@
 import { RotorError } from '../../../core/errors.ts';
 import { httpRequest } from '../../../core/http.ts';
+import { jsonIn } from '../../../core/json.ts';
 import type { Deadline } from '../../../core/retry.ts';
 import { runCommand } from './command.ts';
 import type { ReloadSpec } from './spec.ts';
@@ -56,12 +57,8 @@ export async function httpProblem(
 }
 
 function versionProblem(body: string, pointer: string, versionId: string): string | undefined {
-  let document: unknown;
-  try {
-    document = JSON.parse(body);
-  } catch {
-    return 'its health answer is not JSON';
-  }
+  const document = jsonIn(body);
+  if (document === undefined) return 'its health answer is not JSON';
   const reported = resolvePointer(document, pointer);
   if (reported === versionId) return undefined;
   if (typeof reported !== 'string') return `its health answer names no version at ${pointer}`;
