@@ -144,7 +144,7 @@ test.each([
   [
     'one of a host that wants another token',
     () => atHost('firewall', { host: { url: served.url, tokenFrom: { file: join(folder, 'other') } } }),
-    /^function firewall may not be called: .* a function host for its token \(127.+: AccessDeniedException\)$/,
+    /^function firewall may not be called: a function host asks for its token \(127.+: AccessDeniedException\)$/,
   ],
 ])('%s has failed, and holds nothing up', async (_what, step, words) => {
   const { step: ended } = await worked(step());
@@ -168,7 +168,7 @@ test('AWS that cannot be reached is asked again', async () => {
   const { step: away } = await worked({ custom: { function: { name: 'firewall', aws } } });
   expect(away).toMatchObject({
     state: 'waiting',
-    error: 'provider.unreachable: function firewall: AWS Lambda gave no answer (ECONNREFUSED)',
+    error: 'provider.unreachable: function firewall: no connection to Lambda (ECONNREFUSED)',
   });
 });
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import { awsFields } from '../../core/aws/spec.ts';
 import { duration } from '../../core/duration-schema.ts';
 import { noDotSegments } from '../../core/url-path.ts';
 import { vaultServer } from '../../core/vault/server.ts';
-import { awsFields } from '../../stores/aws/spec.ts';
 import { type Exposure, SEVERITIES, type Validity } from '../intake/report.ts';
 import { keyed } from '../manifests/keyed.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { awsFields } from '../aws/spec.ts';
+import { awsFields } from '../../core/aws/spec.ts';
 
 /** Bytes of a value by the parameter's tier (quotas of AWS Systems Manager). */
 export const TIER_BYTES = { Standard: 4_096, Advanced: 8_192 } as const;

@@ -1,7 +1,7 @@
 import type { SSM } from '@aws-sdk/client-ssm';
-import { awsConnection } from '../aws/connection.ts';
+import { awsConnection } from '../../core/aws/connection.ts';
+import { clientsOf } from '../../core/clients.ts';
 import { awsEventAddress } from '../aws/event-address.ts';
-import { clientsOf } from '../clients.ts';
 import type { Store } from '../store.ts';
 import { ParameterStoreSession } from './session.ts';
 import { MAX_BYTES, type ParameterStoreSpec, parameterStoreSpec } from './spec.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { awsFields } from '../aws/spec.ts';
+import { awsFields } from '../../core/aws/spec.ts';
 
 /** Bytes of a secret's value (quotas of AWS Secrets Manager). */
 export const MAX_BYTES = 65_536;

@@ -1,7 +1,7 @@
 import type { SecretsManager } from '@aws-sdk/client-secrets-manager';
-import { awsConnection } from '../aws/connection.ts';
+import { awsConnection } from '../../core/aws/connection.ts';
+import { clientsOf } from '../../core/clients.ts';
 import { awsEventAddress } from '../aws/event-address.ts';
-import { clientsOf } from '../clients.ts';
 import type { Store } from '../store.ts';
 import { SecretsManagerSession } from './session.ts';
 import { MAX_BYTES, type SecretsManagerSpec, secretsManagerSpec } from './spec.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { awsFields } from '../../core/aws/spec.ts';
 import { versionIdOf } from '../foreign-ids.ts';
 import { awsError } from './errors.ts';
-import { awsFields } from './spec.ts';
 
 const asked = { action: 'secretsmanager:PutSecretValue', object: 'secret shop/app' };
 

@@ -1,5 +1,5 @@
+import type { AwsSpec } from '../../core/aws/spec.ts';
 import type { EventAddress } from '../store.ts';
-import type { AwsSpec } from './spec.ts';
 
 /** How events of AWS speak of `name`: region and account as far as the spec says them. */
 export function awsEventAddress({ region, roleArn }: AwsSpec, name: string): EventAddress {

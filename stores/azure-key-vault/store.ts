@@ -1,5 +1,5 @@
 import type { SecretClient } from '@azure/keyvault-secrets';
-import { clientsOf } from '../clients.ts';
+import { clientsOf } from '../../core/clients.ts';
 import type { Store } from '../store.ts';
 import { Names } from './names.ts';
 import { KeyVaultSession } from './session.ts';

@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
-import { awsFields } from '../aws/spec.ts';
+import { awsFields } from '../../core/aws/spec.ts';
 
 const file = z.string().refine(isAbsolute, { error: 'must be an absolute path' });
 

@@ -1,11 +1,11 @@
 import type { KMS } from '@aws-sdk/client-kms';
+import { awsConnection } from '../../core/aws/connection.ts';
 import type { Call } from '../../core/call.ts';
+import { clientsOf } from '../../core/clients.ts';
 import { RotorError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { secretIn } from '../../core/secret-file.ts';
-import { awsConnection } from '../aws/connection.ts';
 import { ask } from '../aws/send.ts';
-import { clientsOf } from '../clients.ts';
 import type { ConfidantSpec, KmsAuth } from './spec.ts';
 
 /** Clocks may differ so much; both ends of a token's time are moved by it. */

@@ -1,5 +1,5 @@
 import type { SecretManagerServiceClient } from '@google-cloud/secret-manager';
-import { clientsOf } from '../clients.ts';
+import { clientsOf } from '../../core/clients.ts';
 import { RecordedSession } from '../recorded/session.ts';
 import type { Store } from '../store.ts';
 import { withoutCredentials } from './errors.ts';

@@ -1,5 +1,5 @@
 import type { SecretListEntry } from '@aws-sdk/client-secrets-manager';
-import { awsConnection } from '../../../stores/aws/connection.ts';
+import { awsConnection } from '../../../core/aws/connection.ts';
 import { awsError } from '../../../stores/aws/errors.ts';
 import { fieldsOf, type KnownFields } from './document.ts';
 import type { ListedSecret } from './map.ts';

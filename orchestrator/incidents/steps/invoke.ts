@@ -1,13 +1,11 @@
-import { asRotorError, foreignCode, RotorError } from '../../../core/errors.ts';
+import { lambdaInvoke } from '../../../core/aws/lambda.ts';
+import { RotorError } from '../../../core/errors.ts';
 import { httpRequest } from '../../../core/http.ts';
 import { jsonObjectIn } from '../../../core/json.ts';
 import { rateLimitMs } from '../../../core/rate-limit.ts';
 import type { Deadline } from '../../../core/retry.ts';
 import { SecretValue } from '../../../core/secret.ts';
 import { secretIn } from '../../../core/secret-file.ts';
-import { awsConnection } from '../../../stores/aws/connection.ts';
-import type { AwsSpec } from '../../../stores/aws/spec.ts';
-import { clientsOf } from '../../../stores/clients.ts';
 import type { CustomFunction } from '../runbook-schema.ts';
 
 /** What became of a call: refused for good, in words; or answered by the function, which may have failed (`error`). */
@@ -30,9 +28,8 @@ const PASSING = [
 /** What is to be done about the others (docs.aws.amazon.com/lambda/latest/api, "Invoke"). */
 const WORDS: Readonly<Record<string, (name: string) => string>> = {
   ResourceNotFoundException: (name) => `there is no function ${name}`,
-  AccessDeniedException: (name) =>
-    `function ${name} may not be called: AWS asks for the permission lambda:InvokeFunction, a function host for its token`,
-  UnrecognizedClientException: () => 'AWS does not know the credentials of the orchestrator',
+  AccessDeniedException: (name) => `function ${name} may not be called: a function host asks for its token`,
+  UnrecognizedClientException: () => 'the function host does not know who calls',
   RequestTooLargeException: (name) => `function ${name} does not take what a step says: it is too large`,
 };
 
@@ -70,55 +67,19 @@ async function atHost(
   return refusal(name, new URL(url).host, type, status, rateLimitMs(answer, new Date()));
 }
 
-const clientOf = clientsOf(async (spec: AwsSpec) => {
-  const [{ LambdaClient }, connection] = await Promise.all([
-    import('@aws-sdk/client-lambda'),
-    awsConnection(spec),
-  ]);
-  return new LambdaClient(connection);
-});
-
 async function atAws(
   deadline: Deadline,
   { name, aws = {}, region }: CustomFunction,
   event: string,
 ): Promise<Invoked> {
+  const lambda = { name, aws: { ...aws, ...(region ? { region } : {}) } };
   try {
-    const { InvokeCommand } = await import('@aws-sdk/client-lambda');
-    const client = await clientOf({ ...aws, ...(region ? { region } : {}) });
-    const command = new InvokeCommand({
-      FunctionName: name,
-      InvocationType: 'RequestResponse',
-      Payload: Buffer.from(event),
-    });
-    const { FunctionError, Payload } = await deadline.run(`calling function ${name}`, (signal) =>
-      client.send(command, { abortSignal: signal }),
-    );
-    const payload = Buffer.from(Payload ?? []).toString();
-    return { payload, error: FunctionError === undefined ? undefined : errorType(payload) };
+    const { payload, failed } = await lambdaInvoke(deadline, `function ${name}`, lambda, event);
+    return { payload, error: failed ? errorType(payload) : undefined };
   } catch (thrown) {
-    if (thrown instanceof RotorError) throw thrown;
-    const { name: type, $metadata, $response } = thrown as Answered;
-    const status = $metadata?.httpStatusCode;
-    if (status === undefined) throw withoutAnswer(name, thrown);
-    const seconds = Number($response?.headers?.['retry-after']);
-    return refusal(name, 'AWS Lambda', type, status, seconds > 0 ? seconds * 1_000 : undefined);
+    if (thrown instanceof RotorError && thrown.kind === 'terminal') return { refused: thrown.message };
+    throw thrown;
   }
-}
-
-interface Answered extends Error {
-  readonly $metadata?: { readonly httpStatusCode?: number };
-  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
-}
-
-function withoutAnswer(name: string, thrown: unknown): RotorError {
-  const why =
-    thrown instanceof Error && thrown.name === 'CredentialsProviderError'
-      ? 'the orchestrator has no credentials of AWS'
-      : thrown instanceof Error && /region is missing/i.test(thrown.message)
-        ? 'no region is known: set `aws.region`, or name the function by its ARN'
-        : `AWS Lambda gave no answer (${foreignCode(thrown) ?? asRotorError(thrown, 'a call').code})`;
-  return new RotorError('provider.unreachable', { what: `function ${name}: ${why}` });
 }
 
 function refusal(

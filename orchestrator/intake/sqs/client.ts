@@ -1,6 +1,6 @@
 import type { Message as SqsMessage } from '@aws-sdk/client-sqs';
+import { awsConnection } from '../../../core/aws/connection.ts';
 import { RotorError } from '../../../core/errors.ts';
-import { awsConnection } from '../../../stores/aws/connection.ts';
 import { awsError, exceptionName } from '../../../stores/aws/errors.ts';
 import { regionOf, type SqsSettings } from './settings.ts';
 

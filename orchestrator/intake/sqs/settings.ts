@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { awsFields, isSafeEndpoint } from '../../../core/aws/spec.ts';
 import { duration } from '../../../core/duration-schema.ts';
-import { awsFields, isSafeEndpoint } from '../../../stores/aws/spec.ts';
 import { ignoreFrom } from '../aws-rotation-events.ts';
 
 /** `queues.<name>.sqs` of the hooks file. Who may send to the queue is believed: its policy is the door. */
