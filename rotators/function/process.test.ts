@@ -61,11 +61,13 @@ test('the event comes on standard input, and the variables are those of the cont
       'AWS_SHARED_CREDENTIALS_FILE',
       'HOME',
       'LANG',
+      'NO_PROXY',
       'OUT',
       'PATH',
       'PWD',
       'SECRETS_MANAGER_ENDPOINT',
       'TMPDIR',
+      'no_proxy',
     ].sort(),
   );
 });

@@ -75,7 +75,14 @@ function contractVariables({ endpoint, region, key, sessionToken }: Lent): Recor
     AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
     AWS_MAX_ATTEMPTS: '3',
     AWS_RETRY_MODE: 'standard',
+    ...(isLoopback(endpoint) ? { NO_PROXY: '*', no_proxy: '*' } : {}),
   };
+}
+
+/** What goes there never has to leave this machine. */
+function isLoopback(endpoint: string): boolean {
+  const { hostname } = new URL(endpoint);
+  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
 }
 
 interface Started {
