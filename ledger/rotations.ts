@@ -295,6 +295,7 @@ export async function requestCancel(ledger: Ledger, id: string, actor: string): 
 
 /**
  * Lets a rotation that needed a human go on where it stopped, with a new deadline.
+ * @param takenOver an incident lets it go on by itself, and no person has looked
  * @returns whether it was waiting for a human
  */
 export async function resumeRotation(
@@ -302,6 +303,7 @@ export async function resumeRotation(
   id: string,
   actor: string,
   deadlineMs: number,
+  takenOver = false,
 ): Promise<boolean> {
   const rows = await ledger.query(
     `WITH resumed AS (
@@ -309,11 +311,27 @@ export async function resumeRotation(
           SET state = 'queued', ended_at = NULL, lease_until = NULL, wake_at = NULL, cancel_requested = false,
               deadline_at = clock_timestamp() + $3 * interval '1 millisecond'
         WHERE id = $1 AND state = 'needs-human' RETURNING id)
-     INSERT INTO rotor.audit (actor, action, subject)
-     SELECT $2, 'rotation.resumed', 'rotation/' || id FROM resumed RETURNING id`,
-    [id, actor, deadlineMs],
+     INSERT INTO rotor.audit (actor, action, subject, detail)
+     SELECT $2, 'rotation.resumed', 'rotation/' || id, CASE WHEN $4::boolean THEN '{"takenOver":true}'::jsonb ELSE '{}' END
+       FROM resumed RETURNING id`,
+    [id, actor, deadlineMs, takenOver],
   );
   return rows.length === 1;
+}
+
+/**
+ * Who has let it go on since `since`, the latest.
+ * @returns undefined when no person has: incidents go on with what stopped by themselves, and confirm nothing
+ */
+export async function resumedBy(ledger: Ledger, id: string, since: Date): Promise<string | undefined> {
+  const [row] = await ledger.query<{ actor: string }>(
+    `SELECT actor FROM rotor.audit
+      WHERE subject = 'rotation/' || $1::text AND action = 'rotation.resumed' AND at >= $2 AND NOT detail ? 'takenOver'
+      ORDER BY id DESC LIMIT 1`,
+    [id, since],
+    'resumed-by',
+  );
+  return row?.actor;
 }
 
 function fromRow(row: RotationRow): Rotation {

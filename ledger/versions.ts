@@ -1,7 +1,7 @@
 import type { Ledger } from './database.ts';
 
-/** A credential version's life. `discarded`: it never became current, or somebody replaced it in
- * its store before any rotation used it. `revoked`: refused in a real attempt since. */
+/** A credential version's life. `discarded`: it never became current, somebody replaced it in its store before any
+ * rotation used it, or a person says to have killed it where no attempt can show it. `revoked`: refused in a real attempt since. */
 export type VersionState = 'pending' | 'current' | 'previous' | 'revoked' | 'discarded';
 
 /** Whether nobody is to log in with such a version any more. */

@@ -27,6 +27,11 @@ export interface Capabilities {
    * `untried`: it can't even be tried. Absent where `revoke` kills it.
    */
   readonly leavesOld?: 'tried' | 'untried';
+  /**
+   * A new secret is put in force by logging in with the one before it, as far as the store has it. One that may be in force is
+   * never thrown away: after it nothing could log in.
+   */
+  readonly needsPending?: true;
 }
 
 /** One observation of who uses a credential at the provider. Never holds a secret. */
@@ -74,6 +79,11 @@ export interface RotatorSession {
   readonly callMs?: number;
   /** What `generate` makes is in the store already, staged as pending: somebody else's program has put it there. */
   readonly stagesItself?: true;
+  /**
+   * How long a call that wasn't answered may still have effect, in milliseconds: somebody else's program goes on elsewhere, and
+   * no deadline of ours ends it. Absent where nothing lands after its call.
+   */
+  readonly lingersMs?: number;
 
   /**
    * Checks the preconditions and changes nothing: admin may do it, a slot is free, `current` logs in.
@@ -87,6 +97,12 @@ export interface RotatorSession {
    * provider issues it, asks the provider for it.
    */
   generate(call: Call, versionId: string, current: Credential | undefined): Promise<Credential>;
+
+  /**
+   * What comes before `install` and changes nothing at the provider. Once it is done that is on record, so that a way back
+   * knows whether `install` can have begun.
+   */
+  prepare?(call: Call, pending: Credential): Promise<void>;
 
   /** Makes the provider accept `pending`. */
   install(call: Call, pending: Credential, current: Credential | undefined): Promise<void>;

@@ -42,7 +42,8 @@ export async function answerTarget(
   if (open) {
     // Once for each incident: should it stop again, a person is asked.
     const met = (await holderOf(ledger, policyUid))?.rotationId === open.id;
-    if (!met && mayTakeOver(open)) await resumeRotation(ledger, open.id, requestedBy, policy.spec.deadlineMs);
+    if (!met && mayTakeOver(open))
+      await resumeRotation(ledger, open.id, requestedBy, policy.spec.deadlineMs, true);
     await hurryRotation(ledger, open.id);
   }
   const rotation = made ?? open?.id;

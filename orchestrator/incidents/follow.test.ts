@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
-import { nextFor } from './follow.ts';
+import { SecretValue } from '../../core/secret.ts';
+import { runbookStage } from '../../test/setup/runbooks.ts';
+import { describeIncident } from './describe.ts';
+import { followIncidents, nextFor } from './follow.ts';
 
 type Facts = Parameters<typeof nextFor>[0];
 
@@ -42,4 +45,35 @@ test.each<[string, Partial<Facts>, string]>([
   ['is merely named', { ...fresh, answer: 'watch' }, 'end-noted'],
 ])('a credential that %s', (_what, facts, expected) => {
   expect(nextFor({ ...replaced, ...facts })).toBe(expected);
+});
+
+test.each([
+  [{ newAccepted: true, confirmedBy: 'token/anna', note: 'confirmed by token/anna: not tried' }, 'noted'],
+  [{ newAccepted: true, note: undefined }, 'proven'],
+])('an incident whose proof says %j is %s', async (facts, result) => {
+  const stage = await runbookStage();
+  try {
+    const uid = await stage.policy('orders', [{ rotate: {} }]);
+    const { ledger } = stage.test;
+    await ledger.query(
+      `INSERT INTO rotor.credential_versions (id, policy_uid, state, identity, fingerprint)
+       VALUES (gen_random_uuid(), $1, 'current', 'app', $2)`,
+      [uid, SecretValue.of('leaked-value').fingerprint(stage.orchestrator.fingerprintKey)],
+    );
+    const incident = await stage.report(['orders']);
+    await ledger.query(
+      `INSERT INTO rotor.journal (rotation_id, seq, at, epoch, direction, step, event, facts)
+       SELECT id, 1, clock_timestamp(), 1, 'forward', 'prove', 'done', $1::jsonb FROM rotor.rotations`,
+      [JSON.stringify(facts)],
+    );
+    await ledger.query(
+      "UPDATE rotor.rotations SET state = 'done', holds = NULL, ended_at = clock_timestamp()",
+    );
+    await ledger.query("UPDATE rotor.credential_versions SET state = 'discarded'");
+    await followIncidents(stage.orchestrator);
+    const { targets } = await describeIncident(stage.orchestrator, incident);
+    expect(targets[0]).toMatchObject({ result, ...(facts.note ? { reason: facts.note } : {}) });
+  } finally {
+    await stage.stop();
+  }
 });

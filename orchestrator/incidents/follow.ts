@@ -1,7 +1,10 @@
 import { timeToRevoke } from '../../core/telemetry.ts';
 import { appendAudit } from '../../ledger/audit.ts';
+import type { Ledger } from '../../ledger/database.ts';
 import { endTarget, type OpenTarget, openTargets } from '../../ledger/incident-targets.ts';
+import { readJournal } from '../../ledger/journal.ts';
 import { isDead } from '../../ledger/versions.ts';
+import { positionOf } from '../../workers/saga/position.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { answerTarget } from './answer.ts';
 
@@ -60,6 +63,16 @@ export function isReplaced({
 
 const RESULTS = { 'end-proven': 'proven', 'end-noted': 'noted', 'end-failed': 'failed' } as const;
 
+/** What is said of a credential that is dead by a person's word only: its function could not try it, or nobody revokes it. */
+async function confirmedOnly(
+  ledger: Ledger,
+  { answer, versionState, rotationId }: OpenTarget,
+): Promise<string | undefined> {
+  if (answer !== 'rotate' || versionState !== 'discarded' || rotationId === undefined) return undefined;
+  const { note, confirmedBy } = positionOf(await readJournal(ledger, rotationId)).facts.get('prove') ?? {};
+  return typeof confirmedBy === 'string' ? String(note) : undefined;
+}
+
 /** Goes on with open incidents: ends what is proven, starts a rotation again where the last one did not do it. */
 export async function followIncidents(orchestrator: Orchestrator): Promise<void> {
   for (const target of await openTargets(orchestrator.ledger, BATCH)) {
@@ -70,8 +83,9 @@ export async function followIncidents(orchestrator: Orchestrator): Promise<void>
         const by = `incident/${target.incidentId}`;
         return answerTarget(orchestrator, ledger, target.policyUid, target.policy, by);
       }
-      const result = RESULTS[next];
-      const ended = await endTarget(ledger, target.incidentId, target.policyUid, result);
+      const confirmed = next === 'end-proven' ? await confirmedOnly(ledger, target) : undefined;
+      const result = confirmed === undefined ? RESULTS[next] : 'noted';
+      const ended = await endTarget(ledger, target.incidentId, target.policyUid, result, confirmed);
       if (ended && ended.revokedAfter !== null && result === 'proven')
         timeToRevoke().record(ended.revokedAfter, { mode: ended.mode });
       await appendAudit(ledger, {

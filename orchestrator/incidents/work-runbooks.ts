@@ -138,7 +138,8 @@ async function progressOf(
     delivered: doneAt?.has('deliver') === true,
     rolledOut: doneAt?.has('rollout') === true,
     proven,
-    settled: result === 'proven' && target.settled,
+    // What is dead by a person's word is noted only.
+    settled: (result === 'proven' || (result === 'noted' && rotationState === 'done')) && target.settled,
     failed: result === 'failed',
   };
 }

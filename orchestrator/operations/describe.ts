@@ -85,7 +85,8 @@ export function stepsOf(journal: readonly JournalRow[], startedAt: Date | undefi
 /** The attempts that count, out of a journal. */
 export function proofOf(journal: readonly JournalRow[]): RotationView['proof'] {
   const proven = positionOf(journal).facts.get('prove');
-  if (!proven || typeof proven.newAccepted !== 'boolean') return undefined;
+  // What a function leaves is tried at best, and never proven dead.
+  if (!proven || typeof proven.newAccepted !== 'boolean' || proven.note !== undefined) return undefined;
   return {
     oldRefused: proven.oldRefused === true,
     newAccepted: proven.newAccepted,

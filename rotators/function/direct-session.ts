@@ -3,8 +3,7 @@ import type { Credential, CredentialFormat } from '../../core/credential.ts';
 import { RotorError } from '../../core/errors.ts';
 import { generatePassword } from '../../core/password.ts';
 import type { Capabilities, PlanReport, RotatorSession, Usage } from '../rotator.ts';
-import type { Invoker } from './invoke.ts';
-import { stepFailed } from './refusal.ts';
+import { type Invoker, ownLimit } from './invoke.ts';
 import type { CredentialSpec } from './spec.ts';
 
 type DirectSpec = Exclude<CredentialSpec, { mode: 'new-key' }> & { readonly secretId: string };
@@ -14,6 +13,7 @@ interface DirectParts {
   readonly format: CredentialFormat;
   readonly timeoutMs: number;
   readonly callMs: number;
+  readonly lingersMs: number;
 }
 
 /** Users that take turns are named so by every function of AWS. */
@@ -28,6 +28,7 @@ export class DirectSession implements RotatorSession {
   readonly capabilities: Capabilities;
   readonly format: CredentialFormat;
   readonly callMs: number;
+  readonly lingersMs: number;
   readonly #spec: DirectSpec;
   readonly #parts: DirectParts;
 
@@ -36,18 +37,22 @@ export class DirectSession implements RotatorSession {
     this.#parts = parts;
     this.format = parts.format;
     this.callMs = parts.callMs;
+    this.lingersMs = parts.lingersMs;
     this.capabilities = {
       overlap: spec.mode === 'single-user' ? 'none' : 'two-identities',
       issuedBy: 'rotor',
       seesUsage: false,
       fence: 'deadline',
       leavesOld: 'untried',
+      needsPending: true,
     };
   }
 
-  async plan(_call: Call, current: Credential | undefined): Promise<PlanReport> {
-    const { name } = this.#parts.invoker;
+  async plan(call: Call, current: Credential | undefined): Promise<PlanReport> {
+    const { invoker, timeoutMs } = this.#parts;
+    const { name } = invoker;
     required(current);
+    const unsure = await ownLimit(call, invoker, timeoutMs);
     return {
       actions: [
         `stage a new value of ${this.#spec.secretId}`,
@@ -57,6 +62,7 @@ export class DirectSession implements RotatorSession {
         'the current credential is not tried before: the function tries new ones only',
         `the old credential is neither tried nor revoked${this.#spec.mode === 'alternating-users' ? '; the next rotation overwrites it' : ''}`,
         `${name} neither shows nor ends sessions of the old credential`,
+        ...unsure,
       ],
     };
   }
@@ -74,8 +80,11 @@ export class DirectSession implements RotatorSession {
     };
   }
 
-  async install(call: Call, pending: Credential): Promise<void> {
+  async prepare(call: Call, pending: Credential): Promise<void> {
     await this.#must(call, 'createSecret', pending);
+  }
+
+  async install(call: Call, pending: Credential): Promise<void> {
     await this.#must(call, 'setSecret', pending);
   }
 
@@ -88,11 +97,21 @@ export class DirectSession implements RotatorSession {
     await this.#must(call, 'finishSecret', pending);
   }
 
+  /**
+   * The function can take nothing back. A test that fails doesn't help either: whether the credential is refused or the
+   * function has another trouble, nobody can tell without another one to compare with.
+   */
   async uninstall(call: Call, pending: Credential): Promise<void> {
-    if ((await this.attempt(call, pending)) === 'refused') return;
+    const accepted = (await this.attempt(call, pending)) === 'accepted';
+    const { identity } = pending;
+    const seen = accepted
+      ? `the provider accepts the new credential of ${identity}`
+      : `whether the provider accepts the new credential of ${identity} is not known (testSecret fails)`;
+    const right =
+      this.#spec.mode === 'single-user' ? 'the password of AWSCURRENT' : 'a password that nobody has';
     throw new RotorError('rotation.needs-human', {
-      what: `the provider accepts the new credential of ${pending.identity}, and the function can't take it back`,
-      hint: `Give ${pending.identity} the password of AWSCURRENT, or one that nobody has, by hand.`,
+      what: `${seen}, and the function can't take it back; it is kept as AWSPENDING`,
+      hint: `See which password ${identity} has at the provider, and give it ${right} by hand; resuming the rotation confirms that.`,
     });
   }
 
@@ -121,9 +140,11 @@ export class DirectSession implements RotatorSession {
     const event = { Step: step, SecretId: this.#spec.secretId, ClientRequestToken: about.versionId };
     const outcome = await invoker.invoke(within, event, undefined);
     if (outcome.ok) return undefined;
-    return stepFailed(`${step} of ${invoker.name}`, outcome, {
-      problem: undefined,
-      secrets: Object.values(about.secrets),
+    // It reads secrets by itself, the current and the admin's among them, which nobody here knows to look for.
+    const { errorType } = outcome;
+    const type = /^[\w.:]{1,80}$/.test(errorType) ? errorType : 'an error';
+    return new RotorError('function.failed', {
+      what: `${step} of ${invoker.name}: ${type}; what it said is in its own log`,
     });
   }
 }

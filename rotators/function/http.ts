@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { RotorError } from '../../core/errors.ts';
 import { type HttpAnswer, httpRequest } from '../../core/http.ts';
 import { secretIn } from '../../core/secret-file.ts';
-import { errorOf, type Invoker, type StepEvent, type StepOutcome } from './invoke.ts';
+import { errorOf, failureOf, type Invoker, type StepEvent, type StepOutcome } from './invoke.ts';
 import type { HttpSpec } from './spec.ts';
 
 /** What a gateway says when it isn't the function that answers. */
@@ -42,7 +42,13 @@ function attributes({ Step }: StepEvent): Record<string, string> {
 }
 
 function outcomeOf(what: string, { status, headers, body }: HttpAnswer): StepOutcome {
-  if (status >= 200 && status < 300) return { ok: true };
+  if (status >= 200 && status < 300) {
+    // As Lambda and what speaks like it: the status is the invocation's, and how the function ended is in the answer.
+    const told = errorOf(body);
+    if (told) return failureOf(what, told);
+    const failed = headers.has('x-amz-function-error');
+    return failed ? { ok: false, errorType: 'Error', errorMessage: '' } : { ok: true };
+  }
   if (status === 429) {
     const retryAfterMs = waitOf(headers.get('retry-after'));
     throw new RotorError('provider.throttled', {

@@ -62,6 +62,15 @@ describe('over HTTP', () => {
     expect(await invoke()).toEqual({ ok: false, ...FAILED });
   });
 
+  test('an error of Lambda in an answer 200 is the function that says no', async () => {
+    answer = { status: 200, body: FAILED };
+    expect(await invoke()).toEqual({ ok: false, ...FAILED });
+    answer = { status: 200, headers: { 'x-amz-function-error': 'Unhandled' } };
+    expect(await invoke()).toMatchObject({ ok: false });
+    answer = { status: 200, body: { ...FAILED, errorType: 'Sandbox.Timedout' } };
+    await expect(invoke()).rejects.toMatchObject({ code: 'function.failed', kind: 'ambiguous' });
+  });
+
   test.each([
     [429, 'provider.throttled', 'retryable'],
     [401, 'provider.permission-denied', 'terminal'],
@@ -98,6 +107,15 @@ describe("by Lambda's Invoke API", () => {
   test('what the handler raised is the function that says no', async () => {
     answer = { status: 200, headers: { 'x-amz-function-error': 'Unhandled' }, body: FAILED };
     expect(await invoke()).toEqual({ ok: false, ...FAILED });
+  });
+
+  test('when Lambda ends it is read from its configuration', async () => {
+    answer = { status: 200, body: { Timeout: 45 } };
+    const { limitMs } = lambdaInvoker({ name: ARN, endpoint: url });
+    expect(await limitMs?.(aCall())).toBe(45_000);
+    expect(decodeURIComponent(seen.path)).toBe(`/2015-03-31/functions/${ARN}/configuration`);
+    answer = { status: 403, headers: { 'x-amzn-errortype': 'AccessDeniedException' }, body: {} };
+    await expect(limitMs?.(aCall())).rejects.toThrow(/lambda:GetFunctionConfiguration/);
   });
 
   test.each([

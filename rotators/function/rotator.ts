@@ -5,7 +5,7 @@ import { secretIn } from '../../core/secret-file.ts';
 import type { Opening, Rotator } from '../rotator.ts';
 import { DirectSession } from './direct-session.ts';
 import { httpInvoker } from './http.ts';
-import type { Invoker } from './invoke.ts';
+import { type Invoker, ownLimit } from './invoke.ts';
 import { lambdaInvoker } from './lambda.ts';
 import { type ProgramSpec, processInvoker } from './process.ts';
 import { pythonProgram } from './python.ts';
@@ -46,7 +46,13 @@ export const functionRotator: Rotator<ProviderSpec, CredentialSpec> = {
         });
       }
       const spec = { ...credential, secretId: credential.secretId };
-      return new DirectSession(spec, { invoker, format: formatOf(credential), timeoutMs: timeout, callMs });
+      return new DirectSession(spec, {
+        invoker,
+        format: formatOf(credential),
+        timeoutMs: timeout,
+        callMs,
+        lingersMs: timeout,
+      });
     }
     const steps = new Steps({
       desk: opening.desk,
@@ -62,6 +68,9 @@ export const functionRotator: Rotator<ProviderSpec, CredentialSpec> = {
       steps,
       desk: opening.desk,
       callMs,
+      // What runs here is killed when its time is over.
+      ...(provider.lambda || provider.http ? { lingersMs: timeout } : {}),
+      ownLimit: (call) => ownLimit(call, invoker, timeout),
     });
   },
 };

@@ -52,7 +52,13 @@ beforeEach(() => {
     key: async () => undefined,
     admin: async () => undefined,
   });
-  session = new FunctionSession(spec, { name: 'function x', steps, desk, callMs: 5_000 });
+  session = new FunctionSession(spec, {
+    name: 'function x',
+    steps,
+    desk,
+    callMs: 5_000,
+    ownLimit: async () => [],
+  });
 });
 
 test('one that works is accepted, and no other has to be tried', async () => {
@@ -87,7 +93,13 @@ test('one that is known by name and secret only is tried as a whole', async () =
 test('a new version that names another host is not taken', async () => {
   const steps = { create: async () => ({ ...NEW, fields: { ...NEW.fields, host: 'elsewhere' } }) };
   const spec = credentialSpec.parse({ mode: 'alternating-users' });
-  const parts = { name: 'function x', steps: steps as unknown as Steps, desk: {} as SecretDesk, callMs: 1 };
+  const parts = {
+    name: 'function x',
+    steps: steps as unknown as Steps,
+    desk: {} as SecretDesk,
+    callMs: 1,
+    ownLimit: async () => [],
+  };
   await expect(new FunctionSession(spec, parts).generate(aCall(), 'v1', OLD)).rejects.toMatchObject({
     code: 'provider.refused-credential',
     message: expect.stringContaining('"host"'),

@@ -12,6 +12,10 @@ export interface FunctionParts {
   readonly steps: Steps;
   readonly desk: SecretDesk;
   readonly callMs: number;
+  /** Absent for a function that ends with its call. */
+  readonly lingersMs?: number;
+  /** Looks whether the function ends before its call does. @returns warnings */
+  readonly ownLimit: (call: Call) => Promise<readonly string[]>;
 }
 
 const PLACE = ['engine', 'host', 'port', 'dbname'];
@@ -21,6 +25,7 @@ export class FunctionSession implements RotatorSession {
   readonly capabilities: Capabilities;
   readonly format: CredentialFormat;
   readonly callMs: number;
+  readonly lingersMs?: number;
   readonly stagesItself = true;
   readonly #parts: FunctionParts;
   readonly #spec: CredentialSpec;
@@ -31,12 +36,14 @@ export class FunctionSession implements RotatorSession {
     this.#spec = spec;
     this.#parts = parts;
     this.callMs = parts.callMs;
+    if (parts.lingersMs !== undefined) this.lingersMs = parts.lingersMs;
     this.format = formatOf(spec);
     this.capabilities = {
       overlap: spec.mode === 'single-user' ? 'none' : 'two-identities',
       issuedBy: spec.mode === 'new-key' ? 'provider' : 'rotor',
       seesUsage: false,
       fence: 'deadline',
+      ...(spec.mode === 'single-user' ? { needsPending: true as const } : {}),
       ...(spec.mode === 'new-key' && !spec.revokeStep ? { leavesOld: 'tried' as const } : {}),
     };
   }
@@ -49,6 +56,7 @@ export class FunctionSession implements RotatorSession {
         hint: 'Name the credential in use in `initialFrom`.',
       });
     }
+    const unsure = await this.#parts.ownLimit(call);
     if (!leaked) {
       const failed = await steps.test(call, current, current);
       if (failed)
@@ -57,7 +65,7 @@ export class FunctionSession implements RotatorSession {
         });
       this.#working.set(current.versionId, current);
     }
-    return { actions: this.#actions(), warnings: this.#warnings() };
+    return { actions: this.#actions(), warnings: [...this.#warnings(), ...unsure] };
   }
 
   async generate(call: Call, versionId: string, current: Credential | undefined): Promise<Credential> {

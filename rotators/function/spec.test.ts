@@ -16,9 +16,21 @@ test.each<readonly [string, object]>([
   ['two functions', { python, http: { url: 'https://f.example/' } }],
   ['an address that is none', { http: { url: 'ftp://f.example/' } }],
   ['a key that a program here gets anyway', { python, signingKeyFile: '/etc/key' }],
-  ...['AWS_REGION', 'LD_PRELOAD', 'PYTHONPATH', 'NODE_OPTIONS', 'PATH', 'SECRETS_MANAGER_ENDPOINT'].map(
-    (name) => [`the variable ${name}`, { python: { ...python, environment: { [name]: 'x' } } }] as const,
-  ),
+  ...[
+    'AWS_REGION',
+    'LD_PRELOAD',
+    'PYTHONPATH',
+    'NODE_OPTIONS',
+    'PATH',
+    'SECRETS_MANAGER_ENDPOINT',
+    'https_proxy',
+    'NO_PROXY',
+    'ALL_PROXY',
+    'REQUESTS_CA_BUNDLE',
+    'CURL_CA_BUNDLE',
+    'SSL_CERT_FILE',
+    'GLIBC_TUNABLES',
+  ].map((name) => [`the variable ${name}`, { python: { ...python, environment: { [name]: 'x' } } }] as const),
 ])('a provider may not have %s', (_what, spec) => {
   expect(providerSpec.safeParse(spec).success).toBe(false);
 });

@@ -1,16 +1,18 @@
 import { z } from 'zod';
+import { awsFields } from '../../core/aws/spec.ts';
 import { duration } from '../../core/duration-schema.ts';
 import { passwordRules } from '../../core/password.ts';
 
 const text = z.string().min(1).max(2_048);
 const file = z.string().min(1);
-/** By these a program loads code that nobody has allowed, or finds another Secrets Manager. */
+/** By these a program loads code that nobody has allowed, finds another Secrets Manager, or trusts others on the way there. */
 const NOT_OURS =
-  /^(AWS_|ROTOR_|SECRETS_MANAGER_ENDPOINT$|LD_|DYLD_|GCONV_|PYTHON|NODE_|PERL|RUBY|GEM_|JAVA_|JDK_|BASH|ENV$|IFS$|PATH$|HOME$|SHELL)/;
+  /^(AWS_|ROTOR_|SECRETS_MANAGER_ENDPOINT$|LD_|DYLD_|GCONV_|PYTHON|NODE_|PERL|RUBY|GEM_|JAVA_|JDK_|BASH|ENV$|IFS$|PATH$|HOME$|SHELL|GLIBC_TUNABLES$|REQUESTS_CA_BUNDLE$|CURL_|SSL_CERT_|SSLKEYLOGFILE$|(HTTPS?|ALL|NO|FTP|SOCKS[45]?)_PROXY$)/i;
 const environment = z
   .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string())
   .refine((given) => !Object.keys(given).some((name) => NOT_OURS.test(name)), {
-    message: 'must not set AWS_*, ROTOR_*, SECRETS_MANAGER_ENDPOINT, or what makes a program load other code',
+    message:
+      'must not set AWS_*, ROTOR_*, SECRETS_MANAGER_ENDPOINT, a proxy, trusted authorities, or what makes a program load other code',
   })
   .default({})
   .describe('Further variables, such as EXCLUDE_CHARACTERS; never a secret');
@@ -25,8 +27,11 @@ const lambda = z
   .strictObject({
     name: text.describe('Name or ARN'),
     qualifier: z.string().min(1).max(128).optional(),
-    region: z.string().min(1).optional(),
+    region: awsFields.region,
     endpoint: z.url().optional().describe("Where Lambda's API is, when not at AWS"),
+    profile: awsFields.profile.describe("Profile of the workers' shared configuration files"),
+    roleArn: awsFields.roleArn.describe('Role to assume for it'),
+    externalId: awsFields.externalId.describe("Asked for by the role's trust policy"),
   })
   .describe('A function of AWS Lambda, or of anything that speaks its Invoke API');
 

@@ -54,6 +54,11 @@ describe.each([
   ['by an admin', () => app.provider()],
   ['by the role itself', () => app.provider({ admin: undefined })],
 ])('one user, its password changed %s', (_by, provider) => {
+  test('a pending password is kept where nothing else may log in to replace it', () => {
+    const spec = provider();
+    expect(open(spec).capabilities.needsPending).toBe('admin' in spec && spec.admin ? undefined : true);
+  });
+
   test('the new password is accepted, the old one refused, its sessions ended and newer ones kept', async () => {
     const session = open(provider());
     const plan = await session.plan(aCall(), current);

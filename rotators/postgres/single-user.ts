@@ -31,6 +31,7 @@ export function singleUser(provider: ProviderSpec, spec: SingleSpec, pool?: Admi
     issuedBy: 'rotor',
     seesUsage: true,
     fence: admin.configured ? 'provider' : 'deadline',
+    ...(admin.configured ? {} : { needsPending: true as const }),
   };
 
   /** The admin, or the role itself by whichever of its credentials the server takes. */

@@ -10,8 +10,8 @@ import { cryptoRandom } from '../../core/random.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { type Desks, secretDesks } from '../../functions/desks.ts';
 import { readJournal } from '../../ledger/journal.ts';
-import { getRotation, type Rotation } from '../../ledger/rotations.ts';
-import { listVersions } from '../../ledger/versions.ts';
+import { getRotation, type Rotation, resumeRotation } from '../../ledger/rotations.ts';
+import { listVersions, markCompromised } from '../../ledger/versions.ts';
 import type { SecretDesk } from '../../rotators/function/secret-desk.ts';
 import { rotators } from '../../rotators/registry.ts';
 import type { StoreSession } from '../../stores/store.ts';
@@ -44,6 +44,10 @@ export interface ForeignStage {
   stored(stage: 'current' | 'previous'): Promise<Record<string, unknown>>;
   /** One rotation to its end. @param faults told of each point that it comes by */
   rotate(changes?: Partial<RotationSpec>, faults?: (point: string) => Promise<void>): Promise<Ended>;
+  /** A rotation that asked a human is let go on, and runs to its end. */
+  resume(id: string, by: string, takenOver?: boolean): Promise<Ended>;
+  /** From now on the first credential counts as leaked. */
+  leak(): Promise<void>;
   drop(): Promise<void>;
 }
 
@@ -126,6 +130,23 @@ export async function aForeignStage(options: ForeignOptions): Promise<ForeignSta
     settle: { graceMs: 0, evidence: 'time-only', timeoutMs: 5_000, onTimeout: 'roll-back' },
   };
   let policyUid: string | undefined;
+  const toItsEnd = async (id: string, faults?: (point: string) => Promise<void>): Promise<Ended> => {
+    const armed = faults ? { ...saga, faults: { reach: faults } } : saga;
+    for (;;) {
+      const outcome = await runRotation(armed, id);
+      if (outcome.state === 'waiting') await systemClock.sleep(Math.min(outcome.wakeInMs + 5, 500));
+      else if (outcome.state === 'let-go' || outcome.state === 'not-claimed') await systemClock.sleep(50);
+      else break;
+    }
+    const rows = await readJournal(ledger.ledger, id);
+    return {
+      rotation: await getRotation(ledger.ledger, id),
+      journal: rows
+        .map(({ direction, step, event, facts }) => `${direction} ${step} ${event} ${JSON.stringify(facts)}`)
+        .join('\n'),
+      versions: (await listVersions(ledger.ledger, policyUid ?? '')).map(({ state }) => state),
+    };
+  };
   return {
     database,
     spec,
@@ -140,23 +161,15 @@ export async function aForeignStage(options: ForeignOptions): Promise<ForeignSta
     rotate: async (changes = {}, faults) => {
       const queued = await queuedRotation(ledger.ledger, { ...spec, ...changes }, { deadlineMs: 60_000 });
       policyUid = queued.policyUid;
-      const armed = faults ? { ...saga, faults: { reach: faults } } : saga;
-      for (;;) {
-        const outcome = await runRotation(armed, queued.id);
-        if (outcome.state === 'waiting') await systemClock.sleep(Math.min(outcome.wakeInMs + 5, 500));
-        else if (outcome.state === 'let-go' || outcome.state === 'not-claimed') await systemClock.sleep(50);
-        else break;
-      }
-      const rows = await readJournal(ledger.ledger, queued.id);
-      return {
-        rotation: await getRotation(ledger.ledger, queued.id),
-        journal: rows
-          .map(
-            ({ direction, step, event, facts }) => `${direction} ${step} ${event} ${JSON.stringify(facts)}`,
-          )
-          .join('\n'),
-        versions: (await listVersions(ledger.ledger, policyUid)).map(({ state }) => state),
-      };
+      return toItsEnd(queued.id, faults);
+    },
+    resume: async (id, by, takenOver) => {
+      await resumeRotation(ledger.ledger, id, by, 60_000, takenOver);
+      return toItsEnd(id);
+    },
+    leak: async () => {
+      const first = (await listVersions(ledger.ledger, policyUid ?? '')).at(-1);
+      await markCompromised(ledger.ledger, first ? [{ id: first.id }] : []);
     },
     drop: async () => {
       await store.close();

@@ -72,7 +72,7 @@ async function atProvider(
   const proof = revokedAt
     ? `it was refused in a real attempt at ${revokedAt.toISOString()}`
     : currentAt
-      ? 'somebody replaced it in its store'
+      ? 'somebody replaced it in its store, or killed it by hand'
       : 'it never was in use';
   if (!spec) return { outcome: 'not-tried', what: `the policy has no rotation to try it by; ${proof}` };
   const call: Call = { deadline: Deadline.after(LIMIT_MS, clock), fence, clock, random, log };

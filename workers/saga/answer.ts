@@ -14,6 +14,8 @@ export interface Situation {
   readonly mayTurnBack: boolean;
   /** The old credential has leaked, or the provider has replaced it for good: nothing may go back to it. */
   readonly noWayBack: boolean;
+  /** The pending credential may be the only one that works: no other may take its place. */
+  readonly keepsPending: boolean;
   readonly overdue: boolean;
   readonly cancelled: boolean;
   /** In [0, 1). */
@@ -48,8 +50,9 @@ export function answerTo(error: RotorError, situation: Situation): Answer {
   }
   if (error.code === 'rotation.needs-human') return { do: 'ask-human' };
   if (situation.overdue || situation.cancelled) return instead(situation, retry, false);
-  if (error.code === 'provider.rejects-generated' && situation.generations < ATTEMPTS.generations)
-    return { do: 'regenerate' };
+  // Taken back first it is surely not in force; where nothing may go back, it isn't taken back.
+  const mayReplace = mayRegenerate(situation.noWayBack ? situation : { ...situation, keepsPending: false });
+  if (error.code === 'provider.rejects-generated' && mayReplace) return { do: 'regenerate' };
   // A mistake of ours happens again and again: once more, since nobody knows what was done, and then back.
   const most = error.code === 'internal.bug' ? ATTEMPTS.bugBeforeRevoke : ATTEMPTS.beforeRevoke;
   return worthRepeating && situation.failures < most ? retry : instead(situation, retry, worthRepeating);
@@ -63,11 +66,15 @@ const BEFORE_CONSUMERS: ReadonlySet<StepName> = new Set(['generate', 'install', 
  * forward: to a fresh credential while nobody holds this one, else with this one for longer, else a human decides.
  */
 function instead(situation: Situation, retry: Answer, worthRepeating: boolean): Answer {
-  const { noWayBack, overdue, cancelled, step, generations, failures } = situation;
+  const { noWayBack, overdue, cancelled, step, failures } = situation;
   if (!noWayBack) return { do: 'turn-back' };
   if (overdue || cancelled) return { do: 'ask-human' };
-  if (BEFORE_CONSUMERS.has(step) && generations < ATTEMPTS.generations) return { do: 'regenerate' };
+  if (BEFORE_CONSUMERS.has(step) && mayRegenerate(situation)) return { do: 'regenerate' };
   return worthRepeating && failures < ATTEMPTS.fromRevokeOn ? retry : { do: 'ask-human' };
+}
+
+function mayRegenerate({ generations, keepsPending }: Situation): boolean {
+  return generations < ATTEMPTS.generations && !keepsPending;
 }
 
 const UNDONE_BY_NOTHING: ReadonlySet<StepName> = new Set(['plan', 'verify', 'settle', 'revoke', 'prove']);

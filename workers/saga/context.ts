@@ -23,6 +23,8 @@ export interface StepContext {
   oldCredential(): Promise<Credential | undefined>;
   /** The credential that this rotation made. */
   newCredential(): Promise<Credential>;
+  /** Who has let the rotation go on since its open step asked for a human; undefined when no person did. */
+  resumedBy(): Promise<string | undefined>;
   /** The database's clock. */
   now(): Promise<Date>;
   /** What the ledger knows of this policy's versions, newest first. */

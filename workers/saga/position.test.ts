@@ -47,3 +47,23 @@ test('a rollout that is announced anew, after another credential was made, start
   );
   expect(positionOf(rows).noted).toEqual({});
 });
+
+test('a call without an answer is remembered, by its error or since its worker was another one', () => {
+  const failed = (code: string) =>
+    positionOf(journal(['install', 'intent'], ['install', 'failed', { code }]));
+  expect(failed('call.timeout').unanswered).toEqual(new Set(['install']));
+  expect(failed('provider.permission-denied').unanswered.size).toBe(0);
+  const rows = journal(['install', 'intent'], ['install', 'done']);
+  expect(positionOf(rows).unanswered.size).toBe(0);
+  const later = rows.map((row, index) => ({ ...row, epoch: BigInt(index) }));
+  expect(positionOf(later).unanswered).toEqual(new Set(['install']));
+});
+
+test('when the open step asked for a human is known until it is over', () => {
+  const asked = [
+    ['prove', 'intent'],
+    ['prove', 'failed', { code: 'rotation.needs-human' }],
+  ] as const;
+  expect(positionOf(journal(...asked)).askedAt).toEqual(minute(1));
+  expect(positionOf(journal(...asked, ['prove', 'done'])).askedAt).toBeUndefined();
+});

@@ -28,7 +28,15 @@ export interface Position {
   readonly doneAt: ReadonlyMap<StepName, Date>;
   /** What the open step noted of itself while it waited, the latest. */
   readonly noted: Readonly<Record<string, unknown>>;
+  /** The latest note of each forward step, also when it is no longer open. */
+  readonly notes: ReadonlyMap<StepName, Readonly<Record<string, unknown>>>;
+  /** Forward steps of which a call got no answer, or may have got none since their worker was another one. */
+  readonly unanswered: ReadonlySet<StepName>;
+  /** When the open step asked for a human, the latest time. */
+  readonly askedAt: Date | undefined;
 }
+
+const NO_ANSWER: ReadonlySet<unknown> = new Set(['call.timeout', 'provider.connection-lost']);
 
 /**
  * Reads the position out of a journal. The first step changes nothing, so the claim of the rotation is announcement
@@ -49,14 +57,28 @@ export function positionOf(journal: readonly JournalRow[]): Position {
   const announcedAt = new Map<StepName, Date>();
   const doneAt = new Map<StepName, Date>();
   let noted: Readonly<Record<string, unknown>> = {};
+  const notes = new Map<StepName, Readonly<Record<string, unknown>>>();
+  const unanswered = new Set<StepName>();
+  let askedAt: Date | undefined;
+  let epoch: bigint | undefined;
 
   for (const row of journal) {
     const name = row.step as StepName;
+    if (direction === 'forward' && phase === 'open' && epoch !== undefined && row.epoch !== epoch)
+      unanswered.add(step);
+    epoch = row.epoch;
     if (isNote(row)) {
       noted = row.facts.noted as typeof noted;
+      if (row.direction === 'forward') notes.set(name, noted);
       continue;
     }
-    if (row.event !== 'failed') noted = {};
+    if (row.event === 'failed') {
+      if (row.direction === 'forward' && NO_ANSWER.has(row.facts.code)) unanswered.add(name);
+      if (row.facts.code === 'rotation.needs-human') askedAt = row.at;
+    } else {
+      noted = {};
+      askedAt = undefined;
+    }
     direction = row.direction;
     step = name;
     if (row.event === 'failed') {
@@ -78,6 +100,8 @@ export function positionOf(journal: readonly JournalRow[]): Position {
         facts.delete(later);
         doneAt.delete(later);
         undone.delete(later);
+        notes.delete(later);
+        unanswered.delete(later);
       }
       touched.add(name);
       announcedAt.set(name, row.at);
@@ -100,6 +124,9 @@ export function positionOf(journal: readonly JournalRow[]): Position {
     announcedAt,
     doneAt,
     noted,
+    notes,
+    unanswered,
+    askedAt,
   };
 }
 

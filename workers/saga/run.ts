@@ -4,7 +4,7 @@ import { asRotorError, RotorError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { inSpan, stepDuration } from '../../core/telemetry.ts';
 import type { JournalEntry, JournalRow } from '../../ledger/journal.ts';
-import { type Claimed, type Direction, ledgerNow, renewLease } from '../../ledger/rotations.ts';
+import { type Claimed, type Direction, ledgerNow, renewLease, resumedBy } from '../../ledger/rotations.ts';
 import { isCompromised, listVersions } from '../../ledger/versions.ts';
 import { steps as allSteps } from '../steps/registry.ts';
 import { answerTo } from './answer.ts';
@@ -16,7 +16,7 @@ import { mayTurnBack } from './position.ts';
 import { type Change, RunJournal } from './run-journal.ts';
 import type { RotationSpec } from './spec.ts';
 import { nextStep, type StepName, type StepTable } from './steps.ts';
-import { nextBack, regenerate, type Turnable, turnBack, turnForward } from './turning.ts';
+import { keepsPending, nextBack, regenerate, type Turnable, turnBack, turnForward } from './turning.ts';
 
 /** Waits up to this are slept through with the lease; longer ones give the worker slot back. */
 const SHORT_WAIT_MS = 1_000;
@@ -253,6 +253,7 @@ export class Run {
       generations: this.#journal.position.generations,
       mayTurnBack: mayTurnBack(this.#journal.position),
       noWayBack: await this.#noWayBack(error),
+      keepsPending: keepsPending(this.#journal.position, this.#required().rotator),
       overdue: this.#journal.overdue,
       cancelled: this.#journal.cancel,
       random: this.#saga.random.int(1_000) / 1_000,
@@ -313,6 +314,7 @@ export class Run {
       position: this.#journal.position,
       steps: this.#steps,
       overlap: this.#required().rotator.capabilities.overlap,
+      keepsPending: keepsPending(this.#journal.position, this.#required().rotator),
       context: () => this.#context(),
       noWayBack: (error) => this.#noWayBack(error),
       announce: (direction, step, before, change, facts) =>
@@ -419,6 +421,10 @@ export class Run {
       newVersion: this.#newVersion,
       oldCredential: async () => (this.#oldVersion ? credential(context, this.#oldVersion) : undefined),
       newCredential: async () => credential(context, this.#newVersion ?? ''),
+      resumedBy: async () => {
+        const { askedAt } = run.#journal.position;
+        return askedAt && resumedBy(ledger, this.#rotation.id, askedAt);
+      },
       now: () => ledgerNow(ledger),
       versions: () => listVersions(ledger, this.#rotation.policyUid),
       fingerprint: (made) => fingerprintOf(made, context, fingerprintKey),

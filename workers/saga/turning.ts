@@ -1,6 +1,7 @@
 import type { RotorError } from '../../core/errors.ts';
 import type { JournalEntry } from '../../ledger/journal.ts';
 import type { Direction } from '../../ledger/rotations.ts';
+import type { RotatorSession } from '../../rotators/rotator.ts';
 import { undoOrder } from './answer.ts';
 import type { Done, StepContext } from './context.ts';
 import type { RunOutcome } from './engine.ts';
@@ -13,6 +14,7 @@ export interface Turnable {
   readonly position: Position;
   readonly steps: StepTable;
   readonly overlap: string;
+  readonly keepsPending: boolean;
   context(): StepContext;
   /** Nothing may go back to the old credential. */
   noWayBack(error?: RotorError): Promise<boolean>;
@@ -26,6 +28,19 @@ export interface Turnable {
   ): Promise<undefined>;
   askHuman(error: RotorError, entries: readonly JournalEntry[]): Promise<RunOutcome>;
   rolledBack(entries: readonly JournalEntry[], change: Change): Promise<RunOutcome>;
+}
+
+/**
+ * Whether the pending credential may be in force, and must not be thrown away before that is undone: the next one is put in
+ * force with its help, or a call that sets it may land after the next one's.
+ */
+export function keepsPending(
+  { touched, undone, notes, doneAt }: Pick<Position, 'touched' | 'undone' | 'notes' | 'doneAt'>,
+  { capabilities, lingersMs, prepare }: Pick<RotatorSession, 'capabilities' | 'lingersMs' | 'prepare'>,
+): boolean {
+  if (!capabilities.needsPending && lingersMs === undefined) return false;
+  if (!touched.includes('install') || undone.has('install')) return false;
+  return prepare === undefined || doneAt.has('install') || notes.get('install')?.prepared === true;
 }
 
 /** The step that is undone next; undefined when all is. */
@@ -55,7 +70,12 @@ export async function turnForward(run: Turnable): Promise<RunOutcome | undefined
   const taken = (name: StepName) => undone.has(name) || (phase === 'open' && step === name);
   if (!touched.includes('generate') || undone.has('generate'))
     return run.announce('forward', 'generate', [], { direction: 'forward' });
-  if (taken('install') || taken('generate') || !touched.includes('publish')) return regenerate(run, []);
+  if (taken('install') || taken('generate') || !touched.includes('publish')) {
+    // Set once more it is in force again, whatever the way back did of it.
+    return run.keepsPending
+      ? run.announce('forward', 'install', [], { direction: 'forward' })
+      : regenerate(run, []);
+  }
   return run.announce('forward', 'publish', [], { direction: 'forward' });
 }
 

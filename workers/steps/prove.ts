@@ -27,8 +27,13 @@ export const prove: Step = {
       throw failed(`the new credential of ${fresh.identity} was refused; it was installed again`);
     }
     if (!old) return { facts: { ...delivered, newAccepted } };
-    if (await accepted(context, old)) {
-      if (leavesOld) return left(context, { ...delivered, newAccepted, oldRefused: false });
+    const oldAccepted = await accepted(context, old);
+    // Nobody has revoked it: that it fails once proves nothing.
+    if (leavesOld) {
+      const oldRefused = oldAccepted ? false : 'when it was tried once, but nobody revoked it';
+      return left(context, { ...delivered, newAccepted, oldRefused });
+    }
+    if (oldAccepted) {
       const since = context.position.doneAt.get('install') ?? (await context.now());
       await rotator.revoke(context.call(), old, fresh, since);
       throw failed(`the old credential of ${old.identity} was still accepted; it was revoked again`);
@@ -47,18 +52,29 @@ export const prove: Step = {
 };
 
 /**
- * The new credential is in use, and the old one is not dead: nobody says so, and the ledger keeps it as the previous one.
- * @throws RotorError `rotation.needs-human` when it has leaked, since then it has to die
+ * The new credential is in use, and the old one is not dead: nobody says so, and the ledger keeps it as the previous one. One
+ * that has leaked has to die, by a person's hand: then it is `discarded` on that person's word, and still not `revoked`.
+ * @throws RotorError `rotation.needs-human` until that person has let the rotation go on, and while it is seen to be accepted
  */
 async function left(context: StepContext, facts: Done['facts']): Promise<Done> {
   const leaked = (await context.versions()).some(
     ({ id, compromised }) => compromised && id === context.oldVersion,
   );
-  if (leaked) {
-    throw new RotorError('rotation.needs-human', {
-      what: 'the old credential has leaked, and the function has no step that revokes it; consumers have the new one',
-      hint: `Revoke the old credential at its provider by hand, then \`rotor resume rotation/${context.rotation.id}\`.`,
-    });
+  if (leaked && context.oldVersion) {
+    const stillAccepted = facts.oldRefused === false;
+    const confirmedBy = await context.resumedBy();
+    if (confirmedBy === undefined || stillAccepted) {
+      throw new RotorError('rotation.needs-human', {
+        what: `the old credential has leaked, ${stillAccepted ? 'it is still accepted, ' : ''}and the function has no step that revokes it; consumers have the new one`,
+        hint: `Revoke the old credential at its provider by hand, then confirm it by \`rotor resume rotation/${context.rotation.id}\`.`,
+      });
+    }
+    const seen = facts.oldRefused === 'not tried' ? 'not tried' : 'refused when it was tried once';
+    const note = `the old credential has leaked; that it was revoked by hand was confirmed by ${confirmedBy}: ${seen}`;
+    const versions = [{ id: context.oldVersion, state: 'discarded' as const }];
+    const subject = `credential/${context.oldVersion}`;
+    const audit = [{ action: 'credential.confirmed-dead', subject, detail: { confirmedBy, seen } }];
+    return { facts: { ...facts, note, confirmedBy }, versions, audit };
   }
   return { facts: { ...facts, note: 'the old credential was not revoked; it is not reported as dead' } };
 }
