@@ -1,5 +1,6 @@
 import { PatchStrategy, type V1Deployment, type V1Pod, type V1Service } from '@kubernetes/client-node';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { BLUE, SLOT } from '../../workers/rollouts/blue-green/twin.ts';
 import type { Going } from '../../workers/rollouts/rollout.ts';
 import { startPrometheusDouble } from '../doubles/prometheus.ts';
 import { aCall } from '../setup/call.ts';
@@ -45,6 +46,23 @@ test('a closed gate ends the rollout with its own words; no client met the twin,
   expect((await shop.read()).spec).toEqual(before.spec);
   expect((await shop.service()).spec?.selector).toEqual({ app: 'shop' });
   await expect.poll(() => shop.pods(), { timeout: 20_000 }).toEqual(pods);
+});
+
+test('on the way back the Service leads to the Deployment alone while a pod of the twin is still there', async () => {
+  const shop = await opened({ open: openTwin([], []) });
+  await shop.deliver('v1');
+  await expect.poll(() => shop.move('forward', 'v1'), { timeout: 30_000 }).toMatchObject({ healthy: true });
+  // A cluster removes the pods of what was deleted when it comes to it.
+  const remove = await shop.strayPod({ app: 'shop', [SLOT]: 'gone' });
+  await shop.deliver('v0');
+  await expect
+    .poll(() => shop.move('back', 'v0'), { timeout: 20_000 })
+    .toEqual({ notYet: expect.stringMatching(/^pod .*\/stray of its twin is about to be removed$/) });
+  expect((await shop.service()).spec?.selector).toEqual({ app: 'shop', [SLOT]: BLUE });
+  expect(await shop.running()).toBe('v0');
+  await remove();
+  await expect.poll(() => shop.move('back', 'v0'), { timeout: 20_000 }).toMatchObject({ healthy: true });
+  expect((await shop.service()).spec?.selector).toEqual({ app: 'shop' });
 });
 
 test('a gate that the twin itself answers is closed while a pod of it names another version', async () => {
@@ -180,6 +198,14 @@ async function opened(shop: Shop) {
     move: (going: Going, versionId: string): Promise<unknown> =>
       scenario.session.move(aCall(), aVersion(versionId), going).catch((error: unknown) => error),
     read: () => api.read<V1Deployment>(ref),
+    /** A pod that nobody made and no node takes. @returns removes it */
+    strayPod: async (labels: Readonly<Record<string, string>>) => {
+      const metadata = { name: 'stray', namespace, labels };
+      const pod = { apiVersion: 'v1', kind: 'Pod', metadata };
+      const spec = { nodeSelector: { no: 'node' }, containers: [{ name: 'web', image: 'none' }] };
+      await api.create({ ...pod, spec } as V1Pod);
+      return () => api.delete(pod);
+    },
     service: () => api.read<V1Service>({ ...ref, apiVersion: 'v1', kind: 'Service' }),
     patch: (changes: object) =>
       api.patch({ ...ref, ...changes }, undefined, undefined, 'test', undefined, PatchStrategy.MergePatch),

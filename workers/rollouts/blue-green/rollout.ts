@@ -219,6 +219,8 @@ class BlueGreenSession implements RolloutSession {
       await this.#switch(call, cluster, BLUE);
     }
     await this.#removeTwins(call, cluster, []);
+    const left = await this.#podOfTwins(call, cluster, blue);
+    if (left) return { notYet: `pod ${namespace}/${left} of its twin is about to be removed` };
     await this.#leadBack(call, cluster);
     // The twin's pods bear the labels of the Deployment's, and are on their way out.
     const pods = (await podsOn(call, cluster, blue, this.#annotation, wanted)).filter(
@@ -279,6 +281,17 @@ class BlueGreenSession implements RolloutSession {
     const { apiVersion, kind, namespace } = this.#blueRef();
     for (const twin of await cluster.list(call, { apiVersion, kind, namespace }, ours))
       await cluster.remove(call, { ...this.#blueRef(), name: twin.metadata?.name ?? '' });
+  }
+
+  /**
+   * Pods bear the Deployment's labels and outlive their twin until the cluster has collected them: until then the Service must
+   * not be told to lead to all with these labels.
+   * @returns one that is not on its way out yet
+   */
+  async #podOfTwins(call: Call, cluster: Cluster, blue: ClusterObject): Promise<string | undefined> {
+    const selector = `${selectorOf(blue)},${SLOT},${SLOT}!=${BLUE}`;
+    const pods = await cluster.list(call, podsIn(this.#spec.namespace), selector);
+    return pods.find(({ metadata }) => metadata?.deletionTimestamp === undefined)?.metadata?.name;
   }
 
   #blueRef(): ObjectRef {
