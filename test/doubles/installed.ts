@@ -1,5 +1,5 @@
 import { KubeConfig } from '@kubernetes/client-node';
-import { expect, onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import { connectApi, ignoring } from '../../sandbox/controllers/client/api.ts';
 import type { Kind } from '../../sandbox/controllers/client/kinds.ts';
 import type { ClusterMeta } from '../../sandbox/controllers/client/wire.ts';
@@ -30,9 +30,10 @@ export async function install(
     await ignoring([409], api.create(DEFINITIONS, definition));
     const established = async () => {
       const { status } = await api.get(DEFINITIONS, definition.metadata);
-      return status?.conditions?.find(({ type }) => type === 'Established')?.status;
+      const found = status?.conditions?.find(({ type }) => type === 'Established')?.status;
+      if (found !== 'True') throw new Error(`${definition.metadata.name} is not served yet`);
     };
-    await expect.poll(established, { timeout: 10_000 }).toBe('True');
+    await vi.waitFor(established, { timeout: 10_000, interval: 25 });
   }
 }
 

@@ -1,8 +1,9 @@
 /** `rotor import external-secrets` and `annotations` out of a cluster, in which not every kind is installed. */
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { importAnnotations } from '../../orchestrator/import/kubernetes/annotations.ts';
 import { importExternalSecrets } from '../../orchestrator/import/kubernetes/external-secrets.ts';
 import { externalSecretDefinition } from '../doubles/external-secrets/controller.ts';
+import { install } from '../doubles/installed.ts';
 import { stopTestCluster, type TestCluster, type TestNamespace, testCluster } from '../setup/cluster.ts';
 
 let cluster: TestCluster;
@@ -10,7 +11,7 @@ let namespace: TestNamespace;
 
 beforeAll(async () => {
   cluster = await testCluster();
-  await cluster.api.create(externalSecretDefinition);
+  await install(cluster, [externalSecretDefinition]);
   namespace = await cluster.namespace();
   const labels = { app: 'web' };
   await namespace.create({
@@ -28,15 +29,12 @@ beforeAll(async () => {
       },
     },
   });
-  // The definition takes a moment to be served.
-  await vi.waitFor(() =>
-    namespace.create({
-      apiVersion: 'external-secrets.io/v1',
-      kind: 'ExternalSecret',
-      metadata: { name: 'db' },
-      spec: { dataFrom: [{ extract: { key: 'shop/db' } }] },
-    }),
-  );
+  await namespace.create({
+    apiVersion: 'external-secrets.io/v1',
+    kind: 'ExternalSecret',
+    metadata: { name: 'db' },
+    spec: { dataFrom: [{ extract: { key: 'shop/db' } }] },
+  });
 });
 afterAll(() => stopTestCluster());
 
