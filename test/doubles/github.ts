@@ -74,6 +74,15 @@ export class GithubDouble {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
+  /** As if it had just begun. */
+  forget(): void {
+    this.alerts.clear();
+    this.moved.clear();
+    this.instead.length = 0;
+    this.asked.length = 0;
+    this.gate = Promise.resolve();
+  }
+
   async stop(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
