@@ -1,18 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../core/clock.ts';
-import { noClusters } from '../../core/kubernetes/cluster.ts';
-import { silentLog } from '../../core/log.ts';
-import { cryptoRandom } from '../../core/random.ts';
-import { Keyring } from '../../core/seal-keyring.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { applyPolicy } from '../../ledger/policies.ts';
 import { createToken, ROLES, type Role } from '../../ledger/tokens.ts';
-import { rotators } from '../../rotators/registry.ts';
-import { stores } from '../../stores/registry.ts';
 import { freshLedger, type TestLedger } from '../../test/setup/ledger.ts';
-import { deliveries } from '../../workers/deliveries/registry.ts';
-import { rollouts } from '../../workers/rollouts/registry.ts';
+import { orchestratorOf } from '../../test/setup/orchestrator.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { createApi } from './api.ts';
 import { routes } from './routes.ts';
@@ -24,23 +16,7 @@ const tokens: Partial<Record<Role, string>> = {};
 
 beforeAll(async () => {
   test_ = await freshLedger();
-  orchestrator = {
-    ledger: test_.ledger,
-    registries: {
-      rotators,
-      stores: stores({ keyring: Keyring.generate() }),
-      deliveries: deliveries({ clusters: noClusters }),
-      rollouts: rollouts({ allowedCommands: [], clusters: noClusters }),
-    },
-    clock: systemClock,
-    random: cryptoRandom,
-    log: silentLog,
-    fingerprintKey: SecretValue.of('test'),
-    localStore: { kind: 'local', spec: { path: '/nowhere' } },
-    anchorFile: undefined,
-    wake: async () => undefined,
-    wakeIncident: async () => undefined,
-  };
+  orchestrator = orchestratorOf(test_.ledger);
   for (const role of ROLES) tokens[role] = (await createToken(test_.ledger, role, role)).reveal();
 });
 afterAll(() => test_.drop());

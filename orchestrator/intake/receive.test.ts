@@ -3,22 +3,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../core/clock.ts';
-import { noClusters } from '../../core/kubernetes/cluster.ts';
-import { silentLog } from '../../core/log.ts';
-import { cryptoRandom } from '../../core/random.ts';
-import { Keyring } from '../../core/seal-keyring.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { getIncident, incidentReports, listIncidents } from '../../ledger/incidents.ts';
 import { recordTransition } from '../../ledger/journal.ts';
 import { applyPolicy } from '../../ledger/policies.ts';
 import { claimRotation, createRotation, listRotations } from '../../ledger/rotations.ts';
 import { forgetReads, readsOf } from '../../ledger/secret-reads.ts';
-import { rotators } from '../../rotators/registry.ts';
-import { stores } from '../../stores/registry.ts';
 import { freshLedger, type TestLedger } from '../../test/setup/ledger.ts';
-import { deliveries } from '../../workers/deliveries/registry.ts';
-import { rollouts } from '../../workers/rollouts/registry.ts';
+import { orchestratorOf } from '../../test/setup/orchestrator.ts';
 import { createApi } from '../api/api.ts';
 import type { Orchestrator } from '../operations/orchestrator.ts';
 import { parseHooks } from './hooks-file.ts';
@@ -37,19 +29,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rotor-hooks-'));
   await writeFile(join(folder, 'secret'), 'shared\n');
   orchestrator = {
-    ledger: test_.ledger,
-    registries: {
-      rotators,
-      stores: stores({ keyring: Keyring.generate() }),
-      deliveries: deliveries({ clusters: noClusters }),
-      rollouts: rollouts({ allowedCommands: [], clusters: noClusters }),
-    },
-    clock: systemClock,
-    random: cryptoRandom,
-    log: silentLog,
+    ...orchestratorOf(test_.ledger),
     fingerprintKey: KEY,
-    localStore: { kind: 'local', spec: { path: '/nowhere' } },
-    anchorFile: undefined,
     wake: async (id) => {
       woken.push(id);
     },

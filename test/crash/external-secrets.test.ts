@@ -1,7 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { SecretValue } from '../../core/secret.ts';
@@ -11,37 +8,26 @@ import { kubernetesStore } from '../../stores/kubernetes/store.ts';
 import { externalSecretDefinition, externalSecretsDouble } from '../doubles/external-secrets/controller.ts';
 import { pushSecretDefinition, pushSecretsDouble } from '../doubles/external-secrets/push-controller.ts';
 import { install, running } from '../doubles/installed.ts';
-import { type Cluster, onSandbox, useCluster } from '../sandbox/cluster.ts';
+import { type Cluster, onSandbox } from '../sandbox/cluster.ts';
 import { aCall } from '../setup/call.ts';
 import type { TestCluster } from '../setup/cluster.ts';
 import { type Stage, type StartedWorker, setStage } from './stage.ts';
 import { BY_EXTERNAL_SECRETS } from './strategies.ts';
+import { clusterOfWorkers, undisturb } from './workers-cluster.ts';
 
 let cluster: Cluster;
 let stage: Stage | undefined;
 
 beforeAll(async () => {
-  cluster = await useCluster();
-  const folder = await mkdtemp(join(tmpdir(), 'rotor-crash-eso-'));
-  await writeFile(join(folder, 'kubeconfig'), cluster.config.exportConfig(), { mode: 0o600 });
-  const before = process.env.KUBECONFIG;
-  // For the workers, which are processes of this one.
-  process.env.KUBECONFIG = join(folder, 'kubeconfig');
-  return async () => {
-    if (before === undefined) delete process.env.KUBECONFIG;
-    else process.env.KUBECONFIG = before;
-    await rm(folder, { recursive: true, force: true });
-  };
+  const given = await clusterOfWorkers();
+  cluster = given.cluster;
+  return given.forget;
 });
 afterEach(async () => {
-  undisturbed();
+  undisturb(cluster);
   await stage?.stop();
   stage = undefined;
 });
-
-function undisturbed(): void {
-  if (cluster.sandbox) Object.assign(cluster.sandbox.faults, { before: () => 'ok', after: () => 'ok' });
-}
 
 type Fields = Readonly<Record<string, string>>;
 
@@ -135,7 +121,7 @@ describe.each(BY_EXTERNAL_SECRETS)('%s', (kind) => {
         worker = await on.startWorker();
         await Promise.race([worker.exited, on.ended(id)]);
         expect((await getRotation(on.test.ledger, id)).state, await on.journal(id)).toBe('running');
-        undisturbed();
+        undisturb(cluster);
       }
       const last = await on.startWorker({ point: 'forward:deliver:performed', signal: 'SIGKILL' });
       expect(await last.exited, await on.journal(id)).toBe('SIGKILL');

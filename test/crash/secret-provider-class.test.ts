@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -9,27 +9,20 @@ import { CSI_DRIVER } from '../../workers/kubernetes/mounts/decide.ts';
 import { install } from '../doubles/installed.ts';
 import { podStatusDefinition, providerClassDefinition } from '../doubles/secrets-store-csi/definition.ts';
 import { type DriverDouble, startDriverDouble } from '../doubles/secrets-store-csi/driver.ts';
-import { type Cluster, useCluster } from '../sandbox/cluster.ts';
+import type { Cluster } from '../sandbox/cluster.ts';
 import type { TestCluster } from '../setup/cluster.ts';
 import { type Stage, setStage } from './stage.ts';
 import { BY_CSI_DRIVER } from './strategies.ts';
+import { clusterOfWorkers } from './workers-cluster.ts';
 
 const [kind] = BY_CSI_DRIVER;
 let cluster: Cluster;
 let stage: Stage | undefined;
 
 beforeAll(async () => {
-  cluster = await useCluster();
-  const folder = await mkdtemp(join(tmpdir(), 'rotor-crash-csi-'));
-  await writeFile(join(folder, 'kubeconfig'), cluster.config.exportConfig(), { mode: 0o600 });
-  const before = process.env.KUBECONFIG;
-  // For the workers, which are processes of this one.
-  process.env.KUBECONFIG = join(folder, 'kubeconfig');
-  return async () => {
-    if (before === undefined) delete process.env.KUBECONFIG;
-    else process.env.KUBECONFIG = before;
-    await rm(folder, { recursive: true, force: true });
-  };
+  const given = await clusterOfWorkers();
+  cluster = given.cluster;
+  return given.forget;
 });
 afterEach(async () => {
   await stage?.stop();

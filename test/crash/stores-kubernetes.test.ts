@@ -1,44 +1,28 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { getRotation } from '../../ledger/rotations.ts';
 import type { Fault, FaultRequest } from '../../sandbox/api/faults.ts';
 import { kubernetesStore } from '../../stores/kubernetes/store.ts';
-import { type Cluster, onSandbox, useCluster } from '../sandbox/cluster.ts';
+import { type Cluster, onSandbox } from '../sandbox/cluster.ts';
 import { aCall } from '../setup/call.ts';
 import { type Stage, type StartedWorker, setStage } from './stage.ts';
+import { clusterOfWorkers, undisturb } from './workers-cluster.ts';
 
 let cluster: Cluster;
-let folder = '';
 let stage: Stage | undefined;
 
 beforeAll(async () => {
-  cluster = await useCluster();
-  folder = await mkdtemp(join(tmpdir(), 'rotor-crash-store-'));
-  const file = join(folder, 'kubeconfig');
-  await writeFile(file, cluster.config.exportConfig(), { mode: 0o600 });
-  const before = process.env.KUBECONFIG;
-  // For the workers, which are processes of this one.
-  process.env.KUBECONFIG = file;
-  return async () => {
-    if (before === undefined) delete process.env.KUBECONFIG;
-    else process.env.KUBECONFIG = before;
-    await rm(folder, { recursive: true, force: true });
-  };
+  const given = await clusterOfWorkers();
+  cluster = given.cluster;
+  return given.forget;
 });
 afterEach(async () => {
-  undisturbed();
+  undisturb(cluster);
   await stage?.stop();
   stage = undefined;
 });
-
-function undisturbed(): void {
-  if (cluster.sandbox) Object.assign(cluster.sandbox.faults, { before: () => 'ok', after: () => 'ok' });
-}
 
 async function inSecrets() {
   const namespace = await cluster.namespace();
@@ -133,7 +117,7 @@ describe('versions in Secrets of a cluster', () => {
     expect(await getRotation(on.test.ledger, id), point).toMatchObject({ state: 'running' });
     await on.startWorker();
     const rotation = await on.ended(id);
-    undisturbed();
+    undisturb(cluster);
     const told = await on.journal(id);
     expect(rotation.state, told).toBe('rolled-back');
     expect(left, told).toEqual([]);
@@ -159,7 +143,7 @@ describe('versions in Secrets of a cluster', () => {
       );
       await on.startWorker();
       const rotation = await on.ended(id);
-      undisturbed();
+      undisturb(cluster);
       const told = await on.journal(id);
       expect(rotation, told).toMatchObject({
         state: 'rolled-back',
