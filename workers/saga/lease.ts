@@ -23,6 +23,23 @@ export class Lease {
     this.#until = Math.max(this.#until, askedAt + this.ms);
   }
 
+  /**
+   * Renews it three times as often as it takes, until it is told to stop.
+   * @param renew says whether it is still ours; rejects when nobody could tell
+   * @returns stops
+   */
+  keep(renew: (ms: number) => Promise<boolean>): () => void {
+    const again = async () => {
+      const askedAt = this.#clock.monotonicMs();
+      const held = await renew(this.ms).catch(() => undefined);
+      if (held === true) this.renewed(askedAt);
+      if (held === false) this.lose();
+    };
+    const timer = setInterval(() => void again(), this.ms / 3);
+    timer.unref();
+    return () => clearInterval(timer);
+  }
+
   lose(): void {
     this.#lost = true;
   }

@@ -65,7 +65,8 @@ export class Run {
   }
 
   async go(open: () => Parts): Promise<RunOutcome> {
-    const stopRenewing = this.#renewRegularly();
+    const { id, epoch } = this.#rotation;
+    const stopRenewing = this.#lease.keep((ms) => renewLease(this.#saga.ledger, id, epoch, ms));
     try {
       try {
         this.#parts = open();
@@ -372,21 +373,6 @@ export class Run {
 
   #record(entries: readonly JournalEntry[], change: Change, keep = true): Promise<void> {
     return this.#journal.commit(entries, change, keep);
-  }
-
-  #renewRegularly(): () => void {
-    const { ledger, clock } = this.#saga;
-    const renew = async () => {
-      const askedAt = clock.monotonicMs();
-      const held = await renewLease(ledger, this.#rotation.id, this.#rotation.epoch, this.#lease.ms).catch(
-        () => undefined,
-      );
-      if (held === true) this.#lease.renewed(askedAt);
-      if (held === false) this.#lease.lose();
-    };
-    const timer = setInterval(() => void renew(), this.#lease.ms / 3);
-    timer.unref();
-    return () => clearInterval(timer);
   }
 
   #required(): Parts {
