@@ -1,26 +1,33 @@
-import type { Call } from '../../core/call.ts';
 import type { Credential } from '../../core/credential.ts';
 import { asRotorError, RotorError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { inSpan, stepDuration } from '../../core/telemetry.ts';
 import type { JournalEntry, JournalRow } from '../../ledger/journal.ts';
-import { type Claimed, type Direction, ledgerNow, renewLease, resumedBy } from '../../ledger/rotations.ts';
-import { isCompromised, listVersions } from '../../ledger/versions.ts';
+import { type Claimed, type Direction, renewLease } from '../../ledger/rotations.ts';
+import { isCompromised } from '../../ledger/versions.ts';
 import { steps as allSteps } from '../steps/registry.ts';
 import { answerTo } from './answer.ts';
-import { type Done, fingerprintOf, readVersion, type StepContext, type Wait } from './context.ts';
+import type { Done, StepContext, Wait } from './context.ts';
 import type { RunOutcome, Saga } from './engine.ts';
 import type { Lease } from './lease.ts';
 import type { Parts } from './parts.ts';
 import { mayTurnBack } from './position.ts';
+import { contextOf } from './run-context.ts';
 import { type Change, RunJournal } from './run-journal.ts';
 import type { RotationSpec } from './spec.ts';
 import { nextStep, type StepName, type StepTable } from './steps.ts';
-import { keepsPending, nextBack, regenerate, type Turnable, turnBack, turnForward } from './turning.ts';
+import {
+  keepsPending,
+  nextBack,
+  regenerate,
+  replacedForGood,
+  type Turnable,
+  turnBack,
+  turnForward,
+} from './turning.ts';
 
 /** Waits up to this are slept through with the lease; longer ones give the worker slot back. */
 const SHORT_WAIT_MS = 1_000;
-const CALL_MS = 15_000;
 /** A step that hangs (a server that takes the connection and never answers) is given up after that long. */
 const STEP_LIMIT_MS = 120_000;
 const ROLLOUT_LIMIT_MS = 20 * 60_000;
@@ -285,23 +292,12 @@ export class Run {
     return this.#oldVersion !== undefined && (await isCompromised(this.#saga.ledger, this.#oldVersion));
   }
 
-  /**
-   * Nothing may go back to the old credential: it has leaked, or the provider has replaced it for good.
-   * @param error why going back is thought of; undefined when it isn't
-   */
+  /** @param error why going back is thought of; undefined when it isn't */
   async #noWayBack(error?: RotorError): Promise<boolean> {
-    if (await this.#oldHasLeaked()) return true;
-    const { rotator } = this.#required();
-    const asked = this.#journal.position.touched.includes('generate');
-    if (!rotator.capabilities.forwardOnly || !asked || this.#oldVersion === undefined) return false;
-    // A provider that was asked and didn't say no may still do it.
-    if (this.#inDoubt || !error || error.kind === 'ambiguous') return true;
-    const context = this.#context();
-    const old = await context.oldCredential();
-    if (!old) return false;
-    return rotator.attempt(context.call(), old).then(
-      (seen) => seen !== 'accepted',
-      () => true,
+    const { touched } = this.#journal.position;
+    return (
+      (await this.#oldHasLeaked()) ||
+      replacedForGood(this.#required().rotator, this.#context(), { touched, inDoubt: this.#inDoubt, error })
     );
   }
 
@@ -381,41 +377,16 @@ export class Run {
   }
 
   #context(): StepContext {
-    const { ledger, clock, random, fingerprintKey } = this.#saga;
-    const run = this;
-    const call = (ms = this.#parts?.rotator.callMs ?? CALL_MS): Call => ({
-      deadline: this.#lease.deadline().within(ms, clock),
-      fence: this.#rotation.epoch,
-      clock,
-      random,
-      log: this.#log,
-    });
-    const credential = async (context: StepContext, id: string) => {
-      const known = this.#credentials.get(id) ?? (await readVersion(context, id));
-      this.#credentials.set(id, known);
-      return known;
-    };
-    const context: StepContext = {
+    return contextOf({
+      saga: this.#saga,
       rotation: this.#rotation,
-      spec: this.#rotation.spec,
+      lease: this.#lease,
+      log: this.#log,
       parts: this.#required(),
-      get position() {
-        return run.#journal.position;
-      },
-      call,
+      journal: this.#journal,
       oldVersion: this.#oldVersion,
       newVersion: this.#newVersion,
-      oldCredential: async () => (this.#oldVersion ? credential(context, this.#oldVersion) : undefined),
-      newCredential: async () => credential(context, this.#newVersion ?? ''),
-      resumedBy: async () => {
-        const { askedAt } = run.#journal.position;
-        return askedAt && resumedBy(ledger, this.#rotation.id, askedAt);
-      },
-      now: () => ledgerNow(ledger),
-      versions: () => listVersions(ledger, this.#rotation.policyUid),
-      fingerprint: (made) => fingerprintOf(made, context, fingerprintKey),
-      newId: () => random.uuid(),
-    };
-    return context;
+      known: this.#credentials,
+    });
   }
 }

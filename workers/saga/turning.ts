@@ -43,6 +43,31 @@ export function keepsPending(
   return prepare === undefined || doneAt.has('install') || notes.get('install')?.prepared === true;
 }
 
+/**
+ * Whether the provider has put the new credential into the old one's place, or may have: it can't be put back then.
+ * @param error why going back is thought of; undefined when it isn't
+ */
+export async function replacedForGood(
+  rotator: RotatorSession,
+  context: StepContext,
+  seen: {
+    readonly touched: readonly StepName[];
+    readonly inDoubt: boolean;
+    readonly error: RotorError | undefined;
+  },
+): Promise<boolean> {
+  if (!rotator.capabilities.forwardOnly || !seen.touched.includes('generate')) return false;
+  if (context.oldVersion === undefined) return false;
+  // A provider that was asked and didn't say no may still do it.
+  if (seen.inDoubt || !seen.error || seen.error.kind === 'ambiguous') return true;
+  const old = await context.oldCredential();
+  if (!old) return false;
+  return rotator.attempt(context.call(), old).then(
+    (attempted) => attempted !== 'accepted',
+    () => true,
+  );
+}
+
 /** The step that is undone next; undefined when all is. */
 export function nextBack({
   position,
