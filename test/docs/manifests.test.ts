@@ -58,8 +58,10 @@ for await (const file of glob('examples/**/*.{yaml,yml}', { cwd: root }))
 
 test.each([...folders])('the example set %s is valid and complete in itself', async (folder) => {
   const manifests = await loadManifests([folder], registries);
-  expect(manifests.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['RotationPolicy', 'Store']));
-  expect(() => checkReferences(manifests)).not.toThrow();
+  expect(manifests.map(({ kind }) => kind)).toContain('RotationPolicy');
+  // The sealed folder of this machine needs no manifest.
+  const builtIn = { kind: 'Store', namespace: 'default', name: 'local' } as const;
+  expect(() => checkReferences(manifests, [builtIn])).not.toThrow();
 });
 
 test('every example set is listed', async () => {
