@@ -9,6 +9,7 @@ import { SecretValue } from '../../core/secret.ts';
 import { postgresRotator } from '../../rotators/postgres/rotator.ts';
 import type { RotatorSession } from '../../rotators/rotator.ts';
 import { aCall } from '../setup/call.ts';
+import { sampled } from '../setup/matrix.ts';
 import { findPostgres, SUPERUSER, startPostgres, type TestServer } from '../setup/postgres-servers.ts';
 
 type AdminName = 'postgres' | 'rotor' | 'itself';
@@ -30,7 +31,7 @@ interface App {
   single(): RotatorSession;
 }
 
-const versions = [12, 14, 15, 16, 17, 18].map(findPostgres);
+const versions = sampled([12, 14, 15, 16, 17, 18], 5).map(findPostgres);
 const servers = new Map<number, Promise<TestServer>>();
 // All at once, since what takes long is to make their files.
 beforeAll(() => {

@@ -5,6 +5,7 @@ import { SecretValue } from '../../core/secret.ts';
 import { noLedger } from '../../ledger/database.ts';
 import type { StoreLimits, StoreSession } from '../../stores/store.ts';
 import { allStores } from '../../workers/stageless/stores.ts';
+import { WHOLE } from '../setup/matrix.ts';
 import { callThatEndsAfter, callWith } from './stores-calls.ts';
 import { keyring, type StoreScenario, storeScenarios } from './stores-scenarios.ts';
 
@@ -268,7 +269,7 @@ for (const { kind, limits, scenario } of tried) {
       ];
       for (const [before, after, operate] of operations) {
         let failed = 0;
-        for (let looks = 0; ; looks += 1) {
+        for (let looks = 0; ; looks += WHOLE ? 1 : 3) {
           const { store } = await withAAndB();
           const outcome = await operate(store, looks).then(
             () => undefined,

@@ -10,6 +10,7 @@ import { GitlabDouble } from '../doubles/gitlab.ts';
 import type { Disturb, HttpDouble } from '../doubles/http-double.ts';
 import { JenkinsDouble } from '../doubles/jenkins.ts';
 import { SinkDouble } from '../doubles/sink.ts';
+import { sampled } from '../setup/matrix.ts';
 import { type Stage, type StartedWorker, setStage } from './stage.ts';
 import { WITHOUT_CLUSTER } from './strategies.ts';
 
@@ -74,6 +75,12 @@ async function tokenIn(folder: string): Promise<string> {
   return file;
 }
 
+const CELLS = [
+  ['after', 'done'],
+  ['before', 'done'],
+  ['after', 'rolled-back'],
+] as const;
+
 let stage: Stage | undefined;
 let target: Target | undefined;
 let folder = '';
@@ -125,11 +132,7 @@ async function untilEnded(id: string, begun: { worker: Promise<StartedWorker> })
 }
 
 describe.each(Object.keys(TARGETS))('%s', (kind) => {
-  test.each([
-    ['before', 'done'],
-    ['after', 'done'],
-    ['after', 'rolled-back'],
-  ] as const)(
+  test.each(sampled(CELLS, kind === 'httpSink' ? 2 : 3))(
     'workers killed at every call %s it has acted: the rotation ends %s, and the target holds what consumers do',
     {
       timeout: 240_000,

@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Rotation, requestCancel, resumeRotation } from '../../ledger/rotations.ts';
 import { freshLedger, type TestLedger } from '../setup/ledger.ts';
+import { WHOLE } from '../setup/matrix.ts';
 import { casesOf, meet, objectIn, placeOf, TROUBLES } from './cluster-faults.ts';
 import { type Mall, openMall, Shop } from './shop.ts';
 import { expectMoved, expectUntouched } from './shop-expectations.ts';
 import { STRATEGIES } from './strategies.ts';
 
-/** Every trouble at every request; without it each kind of request meets each trouble once, and each request one. */
-const ALL = process.env.ROTOR_CLUSTER_FAULTS === 'all';
 const AT_ONCE = 6;
 
 let mall: Mall;
@@ -24,7 +23,7 @@ describe.each(Object.entries(STRATEGIES))('%s, an API server in trouble', (_kind
   test('at every request on the way forward: the rotation is done, no pod was refused', {
     timeout: 600_000,
   }, async () => {
-    const cases = casesOf(await placesOf((shop) => shop.rotate(strategy)), ALL);
+    const cases = casesOf(await placesOf((shop) => shop.rotate(strategy)), WHOLE);
     expect(cases.length).toBeGreaterThan(25);
     await each(cases, async (one, shop) => {
       const met = meet(shop, one);
@@ -43,7 +42,7 @@ describe.each(Object.entries(STRATEGIES))('%s, an API server in trouble', (_kind
     const places = await placesOf((shop) => cancelledWhileSettling(shop, strategy));
     const cases = casesOf(
       places.filter((place) => place.startsWith('back')),
-      ALL,
+      WHOLE,
     );
     expect(cases.length).toBeGreaterThan(15);
     await each(cases, async (one, shop) => {
@@ -122,7 +121,7 @@ function lastingCases(places: readonly string[]) {
   const trouble = 'an internal error (500)';
   const byVerb = Map.groupBy(places, (place) => place.split(' ').slice(0, 3).join(' '));
   return [...byVerb.values()].flatMap((among) =>
-    (ALL ? among : among.slice(0, 1)).map((place) => ({ trouble, place })),
+    (WHOLE ? among : among.slice(0, 1)).map((place) => ({ trouble, place })),
   );
 }
 

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { listVersions } from '../../ledger/versions.ts';
 import { undoOrder } from '../../workers/saga/answer.ts';
 import { STEPS } from '../../workers/saga/steps.ts';
+import { sampled } from '../setup/matrix.ts';
 import { queueBackends } from './backends.ts';
 import { isStopped, LEASE_MS, type Stage, setStage } from './stage.ts';
 
@@ -16,20 +17,30 @@ const BACK = undoOrder(touched, 'two-identities').flatMap((step) => [
   `back:${step}:performed`,
 ]);
 
+/** Where a worker is stopped until its lease is over. */
+const SLEEPS = [
+  'forward:install:announced',
+  'forward:publish:announced',
+  'forward:deliver:performed',
+  'forward:revoke:announced',
+];
+
 let stage: Stage | undefined;
 afterEach(async () => {
   await stage?.stop();
   stage = undefined;
 });
 
-describe.each(queueBackends())('workers killed with SIGKILL, queue on $name', ({ url, skipped }) => {
+describe.each(queueBackends())('workers killed with SIGKILL, queue on $name', ({ name, url, skipped }) => {
+  // Every boundary on the queue that needs no server; what the other could do differently shows at some of them.
+  const every = name === 'PostgreSQL' ? 1 : 5;
   test.skipIf(skipped)(
     'at every boundary of one rotation in turn: it ends done, nobody was refused',
     { timeout: 180_000 },
     async () => {
       stage = await setStage(url);
       const id = await stage.startRotation();
-      for (const point of FORWARD) {
+      for (const point of sampled(FORWARD, every)) {
         const worker = await stage.startWorker({ point, signal: 'SIGKILL' });
         expect(await worker.exited, `${point}\n${worker.output()}\n${await stage.journal(id)}`).toBe(
           'SIGKILL',
@@ -58,7 +69,7 @@ describe.each(queueBackends())('workers killed with SIGKILL, queue on $name', ({
         (await listVersions(stage.test.ledger, await policyOf(stage, id))).find(
           ({ state }) => state === 'current',
         )?.id ?? '';
-      for (const point of BACK) {
+      for (const point of sampled(BACK, every)) {
         const worker = await stage.startWorker({ point, signal: 'SIGKILL' });
         expect(await worker.exited, `${point}\n${worker.output()}\n${await stage.journal(id)}`).toBe(
           'SIGKILL',
@@ -82,7 +93,7 @@ describe.each(queueBackends())('workers killed with SIGKILL, queue on $name', ({
   test.skipIf(skipped)(
     'with another worker alive it is taken over within the lease plus one second',
     async () => {
-      stage = await setStage(url);
+      stage = await setStage(url, { leasesByTime: true });
       const id = await stage.startRotation();
       const first = await stage.startWorker({ point: 'forward:deliver:performed', signal: 'SIGKILL' });
       await stage.startWorker();
@@ -96,27 +107,23 @@ describe.each(queueBackends())('workers killed with SIGKILL, queue on $name', ({
     },
   );
 
-  test
-    .skipIf(skipped)
-    .each([
-      'forward:install:announced',
-      'forward:publish:announced',
-      'forward:deliver:performed',
-      'forward:revoke:announced',
-    ])('a worker that slept past its lease at %s and then went on changes nothing', async (point) => {
-    stage = await setStage(url);
-    const id = await stage.startRotation();
-    const sleeper = await stage.startWorker({ point, signal: 'SIGSTOP' });
-    await expect.poll(() => isStopped(sleeper.pid), { timeout: 20_000 }).toBe(true);
-    await stage.startWorker();
-    const rotation = await stage.ended(id);
-    const told = await stage.journal(id);
-    expect(rotation, told).toMatchObject({ state: 'done', recovered: true });
-    sleeper.process.kill('SIGCONT');
-    await expect.poll(() => sleeper.output(), { timeout: 20_000 }).toContain('the rotation was let go');
-    expect(await stage.journal(id)).toBe(told);
-    await expectMoved(stage, rotation.newVersion, told);
-  });
+  test.skipIf(skipped).each(sampled(SLEEPS, 2))(
+    'a worker that slept past its lease at %s and then went on changes nothing',
+    async (point) => {
+      stage = await setStage(url);
+      const id = await stage.startRotation();
+      const sleeper = await stage.startWorker({ point, signal: 'SIGSTOP' });
+      await expect.poll(() => isStopped(sleeper.pid), { timeout: 20_000 }).toBe(true);
+      await stage.startWorker();
+      const rotation = await stage.ended(id);
+      const told = await stage.journal(id);
+      expect(rotation, told).toMatchObject({ state: 'done', recovered: true });
+      sleeper.process.kill('SIGCONT');
+      await expect.poll(() => sleeper.output(), { timeout: 20_000 }).toContain('the rotation was let go');
+      expect(await stage.journal(id)).toBe(told);
+      await expectMoved(stage, rotation.newVersion, told);
+    },
+  );
 
   test.skipIf(skipped)('duplicate and late jobs change nothing', async () => {
     stage = await setStage(url);

@@ -60,6 +60,8 @@ export interface StageOptions {
   readonly store?: RotationSpec['store'];
   /** Where workers serve the API for rotation functions. */
   readonly functionsPort?: number;
+  /** Leases of the dead run out by time alone, as on a server of one's own; else they end with them, and the next needn't wait. */
+  readonly leasesByTime?: boolean;
 }
 
 export async function setStage(
@@ -111,6 +113,7 @@ export async function setStage(
   };
   const ledgerUrl = new URL(test.url.reveal());
   if (options.ledgerPort) ledgerUrl.port = String(options.ledgerPort);
+  const byTime = options.leasesByTime ?? options.server !== undefined;
   const workers: StartedWorker[] = [];
   let policyUid: string | undefined;
   const waitedFor = new Map<string, Promise<Rotation>>();
@@ -144,7 +147,7 @@ export async function setStage(
       };
       const file = join(app.folder, `worker-${randomUUID()}.json`);
       await writeFile(file, JSON.stringify(config), { mode: 0o600 });
-      const worker = spawnWorker(file);
+      const worker = spawnWorker(file, (pid) => (byTime ? undefined : endLeaseOf(test, pid)));
       workers.push(worker.started);
       await worker.ready;
       return worker.started;
@@ -206,13 +209,29 @@ export async function setStage(
   return stage;
 }
 
-function spawnWorker(configFile: string): { started: StartedWorker; ready: Promise<void> } {
+/**
+ * What a dead worker held is free for the next at once. It was killed between two calls, so nothing of it is under way that
+ * the rest of its lease would have to cover.
+ */
+async function endLeaseOf({ ledger }: TestLedger, pid: number): Promise<void> {
+  const sql = `UPDATE rotor.rotations SET lease_until = clock_timestamp() WHERE worker = $1 AND lease_until > clock_timestamp()`;
+  await ledger.query(sql, [`pid-${pid}`]).catch(() => undefined);
+}
+
+/** @param buried what follows its death by SIGKILL, before anybody hears of it */
+function spawnWorker(
+  configFile: string,
+  buried: (pid: number) => Promise<void> | undefined,
+): { started: StartedWorker; ready: Promise<void> } {
   const script = fileURLToPath(new URL('worker.ts', import.meta.url));
   const child = spawn(process.execPath, [script, configFile], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   let isReady: () => void;
   const exited = new Promise<NodeJS.Signals | null>((resolve) =>
-    child.on('exit', (_code, signal) => resolve(signal)),
+    child.on('exit', async (_code, signal) => {
+      if (signal === 'SIGKILL') await buried(child.pid ?? 0);
+      resolve(signal);
+    }),
   );
   const ready = new Promise<void>((resolve, reject) => {
     isReady = resolve;

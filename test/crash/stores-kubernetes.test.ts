@@ -7,6 +7,7 @@ import type { Fault, FaultRequest } from '../../sandbox/api/faults.ts';
 import { kubernetesStore } from '../../stores/kubernetes/store.ts';
 import { type Cluster, onSandbox } from '../sandbox/cluster.ts';
 import { aCall } from '../setup/call.ts';
+import { sampled } from '../setup/matrix.ts';
 import { type Stage, type StartedWorker, setStage } from './stage.ts';
 import { clusterOfWorkers, undisturb } from './workers-cluster.ts';
 
@@ -59,7 +60,7 @@ const disturb = (moment: 'before' | 'after', how: (request: FaultRequest) => Fau
   Object.assign(cluster.sandbox?.faults ?? {}, { [moment]: how });
 
 describe('versions in Secrets of a cluster', () => {
-  test.skipIf(!onSandbox).each(['before', 'after'] as const)(
+  test.skipIf(!onSandbox).each(sampled(['after', 'before'] as const, 2))(
     'workers killed at every write of the store, %s the API server has done it: done, proven, and nothing is left over',
     { timeout: 60_000 },
     async (moment) => {

@@ -1,4 +1,4 @@
-const ALL = process.env.ROTOR_CLUSTER_FAULTS === 'all';
+import { WHOLE } from '../setup/matrix.ts';
 
 /** Points at which workers are killed in one rotation, one after the other. */
 export interface Turns {
@@ -8,10 +8,10 @@ export interface Turns {
 }
 
 /**
- * One rotation in which a worker is killed at each point in turn; with `ROTOR_CLUSTER_FAULTS=all` also a rotation for each
+ * One rotation in which a worker is killed at each point in turn; in the whole matrix also a rotation for each
  * point alone.
  */
 export function turnsOf(points: readonly string[]): readonly Turns[] {
-  const turns = [points, ...(ALL ? points.map((point) => [point]) : [])];
+  const turns = [points, ...(WHOLE ? points.map((point) => [point]) : [])];
   return turns.map((each) => ({ points: each, at: each.join(', ') }));
 }

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { storeScenarios } from '../conformance/stores-scenarios.ts';
+import { sampled } from '../setup/matrix.ts';
 import { moto } from '../setup/moto.ts';
 import { aForeignStage, type ForeignStage } from './foreign-stage.ts';
 
@@ -13,7 +14,7 @@ afterAll(async () => {
 });
 
 describe.skipIf(!moto.bin)(`a rotation function in Python with boto3${moto.skipped}`, () => {
-  for (const [kind, { server, skipped, home }] of Object.entries(storeScenarios)) {
+  for (const [kind, { server, skipped, home }] of sampled(Object.entries(storeScenarios), 4)) {
     test.skipIf(skipped !== '')(
       `rotates a secret in the store ${kind} (${server})${skipped}, and the old one is refused`,
       { timeout: 60_000 },

@@ -9,13 +9,12 @@ import { secretDesks } from '../../functions/desks.ts';
 import type { StoreSession } from '../../stores/store.ts';
 import { storeScenarios } from '../conformance/stores-scenarios.ts';
 import { aCall } from '../setup/call.ts';
+import { sampled } from '../setup/matrix.ts';
 import { moto } from '../setup/moto.ts';
 import { Faults, type Moment } from './faults.ts';
 import { aForeignStage, type ForeignStage } from './foreign-stage.ts';
 import { type ServedFunction, servedFunction } from './served-function.ts';
 
-/** With ROTOR_FUNCTION_FAULTS=all at every call, else at a sample of them. */
-const EVERY = process.env.ROTOR_FUNCTION_FAULTS === 'all' ? 1 : 9;
 const MOMENTS: readonly Moment[] = ['before', 'after'];
 
 let stage: ForeignStage | undefined;
@@ -74,7 +73,7 @@ describe('a function elsewhere, cut off', () => {
     const cuts = Array.from({ length: calls }, (_, index) => index + 1).flatMap((at) =>
       MOMENTS.map((moment) => ({ at, moment })),
     );
-    for (const { at, moment } of cuts.filter((_, index) => index % EVERY === 0)) {
+    for (const { at, moment } of sampled(cuts, 9)) {
       faults.cutAt('http', at, moment);
       const { rotation, journal } = await rotate();
       const told = `cut ${moment} call ${at}\n${journal}`;

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { silentLog } from '../../core/log.ts';
 import { createRotationHandler } from '../../functions/lambda/handler.ts';
 import { postgresStrategy } from '../../functions/postgres/strategy.ts';
+import { WHOLE } from '../setup/matrix.ts';
 import { awsEnvironment, moto, startMoto } from '../setup/moto.ts';
 import { aDatabase, type Stage } from './database.ts';
 import { Faults, type Moment } from './faults.ts';
@@ -9,8 +10,7 @@ import { Secrets } from './stage.ts';
 
 const STEPS = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'] as const;
 const PROXIES = ['http', 'postgres'] as const;
-/** With ROTOR_FUNCTION_FAULTS=all at every message to the database, else at a sample of them. */
-const EVERY = process.env.ROTOR_FUNCTION_FAULTS === 'all' ? 1 : 3;
+const EVERY = WHOLE ? 1 : 3;
 const MOMENTS: readonly Moment[] = ['before', 'after'];
 
 describe.skipIf(!moto.bin)(`interrupted at every message${moto.skipped}`, () => {
