@@ -6,6 +6,8 @@ import { type RunningRotor, startRotor } from '../setup/rotor-process.ts';
 
 const root = join(import.meta.dirname, '../..');
 const PREFIX = 'npm run -s rotor -- ';
+/** Where the example delivers to. */
+const EXAMPLE = '/tmp/session-key.json';
 
 let folder = '';
 let rotor: RunningRotor;
@@ -15,6 +17,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await rotor?.stop();
+  await rm(EXAMPLE, { force: true });
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -36,7 +39,7 @@ test("the README's first rotation goes as it is written there, command by comman
   }
   expect(outputs.length).toBeGreaterThan(5);
   expect(outputs.at(-1)).toMatch(/verified: \d+ rows/);
-  const { value } = JSON.parse(await readFile('/tmp/session-key.json', 'utf8'));
+  const { value } = JSON.parse(await readFile(EXAMPLE, 'utf8'));
   expect(value).toHaveLength(48);
   expect(outputs.join('')).not.toContain(value);
 });

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -18,8 +18,11 @@ declare module 'vitest' {
 /** Starts what the suites share: one PostgreSQL (no fsync: crashes of the machine aren't tested) and, if installed, one Redis. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'rotor-test-'));
-  const { chmod } = await import('node:fs/promises');
   await chmod(folder, 0o755);
+  // Whatever tests leave behind, killed ones above all, goes with this folder. Servers run as other users, too.
+  process.env.TMPDIR = join(folder, 'tmp');
+  await mkdir(process.env.TMPDIR);
+  await chmod(process.env.TMPDIR, 0o1777);
   // The crash suites start hundreds of processes; what one has compiled, the next takes over.
   process.env.NODE_COMPILE_CACHE ??= join(folder, 'compiled');
   const postgres = await startEmbeddedPostgres({
