@@ -110,13 +110,14 @@ test('every registered store is in a crash matrix', () => {
 });
 
 /** Kills the worker when a call comes by; the call is passed on (`after`) or never reaches AWS (`before`). */
-async function killedAt(worker: () => StartedWorker | undefined, point: Point, when: 'before' | 'after') {
+async function killedAt(worker: () => Promise<StartedWorker>, point: Point, when: 'before' | 'after') {
   let hit = false;
   front[when] = async (operation, body) => {
     if (hit || operation !== point.operation || !JSON.stringify(body).includes(point.with ?? '')) return;
     hit = true;
-    worker()?.process.kill('SIGKILL');
-    await worker()?.exited;
+    const { process: doomed, exited } = await worker();
+    doomed.kill('SIGKILL');
+    await exited;
     // The connection went with the process: nobody is there to pass the request on for.
     if (when === 'before') throw new Error('the caller is dead');
   };
@@ -148,11 +149,10 @@ test.skipIf(skipped !== '').each(['secret', 'parameter'] as const)(
     const id = await stage.startRotation({ settle: { ...spec.settle, graceMs: 2_000 } });
     for (const point of sampled(kind.points, 2)) {
       for (const when of ['before', 'after'] as const) {
-        let worker: StartedWorker | undefined;
-        const killed = killedAt(() => worker, point, when);
-        worker = await stage.startWorker();
-        await killed;
-        expect(await worker.exited).toBe('SIGKILL');
+        // It may come by before it has said that it is ready.
+        const worker = stage.startWorker();
+        await killedAt(() => worker, point, when);
+        expect(await (await worker).exited).toBe('SIGKILL');
       }
     }
     await stage.startWorker();

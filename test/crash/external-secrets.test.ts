@@ -118,8 +118,10 @@ describe.each(BY_EXTERNAL_SECRETS)('%s', (kind) => {
       });
       for (const moment of ['before', 'after'] as const) {
         killing(moment);
-        worker = await on.startWorker();
-        await Promise.race([worker.exited, on.ended(id)]);
+        const started = await on.startWorker(undefined, (spawned) => {
+          worker = spawned;
+        });
+        await Promise.race([started.exited, on.ended(id)]);
         expect((await getRotation(on.test.ledger, id)).state, await on.journal(id)).toBe('running');
         undisturb(cluster);
       }

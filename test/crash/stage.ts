@@ -35,7 +35,11 @@ export interface Stage {
   readonly spec: RotationSpec;
   readonly storeFolder: string;
   readonly deliveredFile: string;
-  startWorker(fault?: WorkerConfig['fault']): Promise<StartedWorker>;
+  /** @param spawned hears of it at once: it may act before it has said that it is ready */
+  startWorker(
+    fault?: WorkerConfig['fault'],
+    spawned?: (worker: StartedWorker) => void,
+  ): Promise<StartedWorker>;
   startRotation(spec?: Partial<RotationSpec>): Promise<string>;
   /** Waits until a rotation is done, rolled back or needs a human. */
   ended(id: string): Promise<Rotation>;
@@ -134,7 +138,7 @@ export async function setStage(
     spec,
     storeFolder,
     deliveredFile,
-    startWorker: async (fault) => {
+    startWorker: async (fault, spawned) => {
       const config: WorkerConfig = {
         databaseUrl: ledgerUrl.href,
         queueUrl,
@@ -149,6 +153,7 @@ export async function setStage(
       await writeFile(file, JSON.stringify(config), { mode: 0o600 });
       const worker = spawnWorker(file, (pid) => (byTime ? undefined : endLeaseOf(test, pid)));
       workers.push(worker.started);
+      spawned?.(worker.started);
       await worker.ready;
       return worker.started;
     },

@@ -75,8 +75,10 @@ describe('versions in Secrets of a cluster', () => {
           worker?.process.kill('SIGKILL');
           return 'cut';
         });
-        worker = await on.startWorker();
-        await Promise.race([worker.exited, on.ended(id)]);
+        const started = await on.startWorker(undefined, (spawned) => {
+          worker = spawned;
+        });
+        await Promise.race([started.exited, on.ended(id)]);
         if ((await getRotation(on.test.ledger, id)).state === 'done') {
           expect(turn).toBeGreaterThan(2);
           break;

@@ -89,7 +89,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
 /** Kills the worker when a call comes by; the call is acted on (`after`) or never arrives (`before`). */
 function killedAt(
   double: HttpDouble,
-  worker: () => StartedWorker | undefined,
+  worker: () => Promise<StartedWorker>,
   point: RegExp,
   when: string,
 ): Promise<void> {
@@ -99,8 +99,9 @@ function killedAt(
     if (hit || moment !== when || !headers.authorization || !point.test(`${method} ${path}`))
       return undefined;
     hit = true;
-    worker()?.process.kill('SIGKILL');
-    await worker()?.exited;
+    const { process: doomed, exited } = await worker();
+    doomed.kill('SIGKILL');
+    await exited;
     return 'cut';
   };
   double.disturb = disturb;
@@ -124,11 +125,10 @@ test.each(Object.keys(KINDS))(
     const rotated = async (deaths: readonly (readonly [RegExp, 'before' | 'after'])[]) => {
       const id = await (stage as Stage).startRotation({ initialFrom: undefined, settle });
       for (const [point, when] of deaths) {
-        let worker: StartedWorker | undefined;
-        const killed = killedAt(kind.double(), () => worker, point, when);
-        worker = await (stage as Stage).startWorker();
-        await killed;
-        expect(await worker.exited).toBe('SIGKILL');
+        // It may come by before it has said that it is ready.
+        const worker = (stage as Stage).startWorker();
+        await killedAt(kind.double(), () => worker, point, when);
+        expect(await (await worker).exited).toBe('SIGKILL');
       }
       kind.double().disturb = () => Promise.resolve(undefined);
       const last = await (stage as Stage).startWorker();
