@@ -76,6 +76,19 @@ test('flags beat the environment', () => {
   expect(config).toMatchObject({ listen: { host: '::1', port: 0 }, leaseMs: 60_000 });
 });
 
+describe('the address by which functions reach a worker', () => {
+  test('may be written in brackets whatever its family is, as the address of a pod has to be', () => {
+    const listening = (at: string) => readConfig({ ROTOR_FUNCTIONS_LISTEN: at }).functionsListen;
+    expect(listening('[10.1.2.3]:8422')).toEqual({ host: '10.1.2.3', port: 8422 });
+    expect(listening('[fd00::7]:8422')).toEqual({ host: 'fd00::7', port: 8422 });
+  });
+  test.each(['0.0.0.0:8422', '[::]:8422'])('has to be named when %s is listened at', (at) => {
+    const env = { ROTOR_FUNCTIONS_LISTEN: at };
+    expect(problemsOf(env)).toEqual([expect.stringMatching(/^ROTOR_FUNCTIONS_URL: is required/)]);
+    expect(problemsOf({ ...env, ROTOR_FUNCTIONS_URL: 'https://rotor.example.com' })).toEqual([]);
+  });
+});
+
 test.each([
   'redis://q:6379',
   'rediss://u:p@q:6379/1',

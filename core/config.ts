@@ -106,7 +106,8 @@ export function readConfig(
   });
   const mode = raw.values.mode ?? (isDatabaseGiven(env, raw) ? 'production' : 'embedded');
   const missing = mode === 'production' ? missingInProduction(env, raw) : [];
-  const problems = [...new Set([...raw.problems, ...invalid, ...missing, ...misspelt(env)])];
+  const nowhere = parsed.success ? unreachable(parsed.data) : [];
+  const problems = [...new Set([...raw.problems, ...invalid, ...missing, ...nowhere, ...misspelt(env)])];
   if (!parsed.success || problems.length > 0) {
     throw new RotorError('config.invalid', { what: problems.join('\n') });
   }
@@ -152,6 +153,14 @@ function missingInProduction(env: Readonly<Record<string, string | undefined>>, 
     problems.push('ROTOR_KEY_FILE: is required in production, so that a key is never made by accident');
   }
   return problems;
+}
+
+/** Functions are told an address: "every address of this machine" is none that they could call. */
+function unreachable({ functionsListen, functionsUrl }: Parsed): string[] {
+  if (functionsUrl !== undefined || !['0.0.0.0', '::'].includes(functionsListen.host)) return [];
+  return [
+    'ROTOR_FUNCTIONS_URL: is required when ROTOR_FUNCTIONS_LISTEN is every address: functions have to be told one',
+  ];
 }
 
 /**

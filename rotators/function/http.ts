@@ -10,12 +10,15 @@ const NOT_THE_FUNCTION = new Set([502, 503, 504]);
 /** Longest waiting time of a `Retry-After` that is heeded. */
 const LONGEST_WAIT_S = 600;
 
+/** Header that names the API of the very worker that invokes: another worker knows nothing of the invocation. */
+const SECRETS_MANAGER = 'rotor-secrets-manager-endpoint';
+
 /** A function behind an address: the event as JSON (Cloud Run, OpenFaaS), or as a CloudEvent in binary form (Knative). */
 export function httpInvoker({ url, form, tokenFile }: HttpSpec): Invoker {
   const name = `function ${new URL(url).host}`;
   return {
     name,
-    async invoke(call, event): Promise<StepOutcome> {
+    async invoke(call, event, lent): Promise<StepOutcome> {
       const token = tokenFile === undefined ? undefined : await secretIn(tokenFile, name);
       const answer = await httpRequest(call.deadline, {
         url,
@@ -23,6 +26,7 @@ export function httpInvoker({ url, form, tokenFile }: HttpSpec): Invoker {
         headers: {
           'content-type': 'application/json',
           ...(form === 'cloudevents' ? attributes(event) : {}),
+          ...(lent ? { [SECRETS_MANAGER]: lent.endpoint } : {}),
           ...(token ? { authorization: `Bearer ${token.reveal()}` } : {}),
         },
         body: JSON.stringify(event),

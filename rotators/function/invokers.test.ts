@@ -5,6 +5,7 @@ import { eventOfCloudEvent } from '../../functions/http/cloud-event.ts';
 import { aCall } from '../../test/setup/call.ts';
 import { httpInvoker } from './http.ts';
 import { lambdaInvoker } from './lambda.ts';
+import type { Lent } from './secret-desk.ts';
 
 const EVENT = { Step: 'setSecret', SecretId: 'arn:secret', ClientRequestToken: 'token' };
 const FAILED = { errorType: 'ValueError', errorMessage: 'no login' };
@@ -39,8 +40,8 @@ afterAll(() => {
 });
 
 describe('over HTTP', () => {
-  const invoke = (form: 'json' | 'cloudevents' = 'json') =>
-    httpInvoker({ url: `${url}/rotate`, form }).invoke(aCall(), EVENT, undefined);
+  const invoke = (form: 'json' | 'cloudevents' = 'json', lent?: Lent) =>
+    httpInvoker({ url: `${url}/rotate`, form }).invoke(aCall(), EVENT, lent);
 
   test('the event is the body', async () => {
     answer = { status: 204 };
@@ -56,6 +57,17 @@ describe('over HTTP', () => {
     expect(JSON.parse(eventOfCloudEvent(header, seen.body))).toEqual(EVENT);
     expect(header('ce-type')).toBe('dev.rotor.rotation.setSecret');
   });
+
+  test.each(['json', 'cloudevents'] as const)(
+    'the address of the API is in a header (%s), for several workers have one each; none for one that works on AWS',
+    async (form) => {
+      answer = { status: 204 };
+      await invoke(form, { endpoint: 'http://10.1.2.3:8422' } as Lent);
+      expect(seen.headers['rotor-secrets-manager-endpoint']).toBe('http://10.1.2.3:8422');
+      await invoke(form);
+      expect(seen.headers['rotor-secrets-manager-endpoint']).toBeUndefined();
+    },
+  );
 
   test.each([400, 422, 500])('status %i is the function that says no', async (status) => {
     answer = { status, body: FAILED };

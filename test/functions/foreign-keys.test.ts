@@ -35,10 +35,16 @@ let server: Server;
 let desks: Desks;
 let stage: ForeignStage;
 let endpoint: string;
+/** Calls the address that it is told instead of one that it knows. */
+let listens = false;
 
-async function work({ Step, SecretId, ClientRequestToken }: Record<string, string>): Promise<void> {
+/** @param told address of the API of whoever invoked */
+async function work(
+  { Step, SecretId, ClientRequestToken }: Record<string, string>,
+  told: string | undefined,
+): Promise<void> {
   const api = new SecretsManagerClient({
-    endpoint,
+    endpoint: (listens ? told : endpoint) ?? 'http://nobody.invalid',
     region: 'us-east-1',
     credentials: { ...KEY },
     maxAttempts: 1,
@@ -89,7 +95,7 @@ async function work({ Step, SecretId, ClientRequestToken }: Record<string, strin
 beforeEach(async () => {
   valid.clear();
   valid.set('id-first', 'key-first');
-  indiscreet = inPlace = false;
+  indiscreet = inPlace = listens = false;
   troubled = undefined;
   const port = await freePort();
   endpoint = `http://127.0.0.1:${port}`;
@@ -103,7 +109,8 @@ beforeEach(async () => {
       troubled = undefined;
       return;
     }
-    await work(event).then(
+    const told = request.headers['rotor-secrets-manager-endpoint'];
+    await work(event, Array.isArray(told) ? told[0] : told).then(
       () => response.writeHead(200).end(),
       ({ name, message }: Error) =>
         response.writeHead(500).end(JSON.stringify({ errorType: name, errorMessage: message })),
@@ -154,6 +161,14 @@ test('without one the old key is left, and nobody calls it revoked', async () =>
   expect(versions).toEqual(['current', 'previous']);
   expect(journal).toContain('"oldRefused":false');
   expect(valid.size).toBe(2);
+});
+
+test('of several workers a function calls the one that invoked it, at the address that came with the event', async () => {
+  desks = secretDesks({ listen: { host: '127.0.0.1', port: 0 }, log: silentLog });
+  endpoint = 'http://127.0.0.1:1';
+  listens = true;
+  const { rotation, journal } = await rotate({ revokeStep: 'revokeSecret' });
+  expect(rotation.state, journal).toBe('done');
 });
 
 /** At a point of the rotation the old key leaks. */
