@@ -68,6 +68,7 @@ describe.skipIf(skipped)('what the chart renders', () => {
       kubeconfig: { secret: '' },
       home: { existingClaim: '' },
       orchestrator: { priorityClassName: '' },
+      migration: { priorityClassName: '' },
     };
     const objects = await render({ everything: true, namespace, values });
     for (const object of objects) if (object.kind === 'ServiceAccount') await apply(cluster, object);

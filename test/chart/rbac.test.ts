@@ -26,15 +26,19 @@ const NEEDED = 'What the workers need';
 const BESIDES = 'What some policies need besides';
 
 /** The tables of docs/kubernetes.md under these titles. */
-function documentedRights(...titles: readonly string[]): Rights {
-  const page = readFileSync(DOCS, 'utf8');
+const documentedRights = (...titles: readonly string[]): Rights => rightsIn('kubernetes.md', ...titles);
+
+function rightsIn(name: string, ...titles: readonly string[]): Rights {
+  const page = readFileSync(join(DOCS, '..', name), 'utf8');
   const sections = titles.map((title) => page.split(`## ${title}\n`)[1]?.split(/^## /m)[0] ?? '');
   const rights = new Map<string, Set<string>>();
   for (const line of sections.join('\n').split('\n')) {
     const [, verbs = '', resources = ''] = line.split('|').map((cell) => cell.trim());
     if (!/^[a-z, ]+$/.test(verbs) || verbs === 'verb') continue;
-    for (const resource of resources.split(', '))
+    for (const named of resources.split(', ')) {
+      const resource = named.replace(/\.argoproj\.io$/, '');
       rights.set(resource, new Set([...(rights.get(resource) ?? []), ...verbs.split(', ')]));
+    }
   }
   return inOrder(rights);
 }
@@ -122,6 +126,30 @@ describe.skipIf(skipped)('roles of the chart', () => {
     expect(rolling.pods).toEqual(['list']);
   });
 
+  test('finding consumers, and who else may read a Secret, takes what docs/consumers.md lists and nothing else', async () => {
+    const rbac = {
+      discovery: true,
+      accessReview: true,
+      strategies: { rolling: false, blueGreen: false },
+    };
+    const namespaces = [{ name: 'shop' }];
+    const { secrets: _delivery, ...rights } = rightsOf(
+      the(await render({ values: { namespaces, rbac } }), 'Role', '-worker'),
+    );
+    const documented = rightsIn('consumers.md', 'What the workers need besides');
+    const { clusterroles, clusterrolebindings, ...inNamespaces } = documented;
+    expect(Object.keys(inNamespaces)).toHaveLength(11);
+    expect(rights).toEqual(inNamespaces);
+
+    const reviewing = await render({ values: { namespaces, rbac: { ...rbac, clusterRoles: true } } });
+    const everywhere = ofKind(reviewing, 'ClusterRole');
+    expect(everywhere.map(({ metadata }) => metadata.name)).toEqual([
+      'rotor-rotor-readers-worker',
+      'rotor-rotor-readers-orchestrator',
+    ]);
+    for (const role of everywhere) expect(rightsOf(role)).toEqual({ clusterroles, clusterrolebindings });
+  });
+
   test('the orchestrators have no right to any Secret, unless they shall plan', async () => {
     const namespaces = [{ name: 'shop' }];
     const watching = await render({
@@ -146,11 +174,14 @@ describe.skipIf(skipped)('roles of the chart', () => {
       ...Object.fromEntries(
         ['rotationpolicies', 'providers', 'stores', 'runbooks'].flatMap((kind) => [
           [kind, ['get', 'list', 'watch']],
-          [`${kind}/status`, ['get', 'patch', 'update']],
+          [`${kind}/status`, ['patch']],
         ]),
       ),
-      events: ['create', 'patch'],
+      events: ['create'],
     });
+    const page = readFileSync(join(DOCS, '..', 'custom-resources.md'), 'utf8');
+    const written = page.split('## What the orchestrators need\n')[1]?.split('```')[1] ?? '';
+    expect(rightsOf(parse(written.replace(/^yaml/, '')))).toEqual(rightsOf(the(objects, 'Role', '-watch')));
   });
 
   test('the whole cluster is reached only when it is asked for, by one role each', async () => {

@@ -19,7 +19,6 @@ import {
   the,
 } from './helm.ts';
 
-const PROJECT = join(CHART, '..', '..');
 const skipped = skippedWithoutHelm('the suite of the chart');
 
 /** Ways to render it that differ in which templates take part. */
@@ -127,7 +126,7 @@ describe.skipIf(skipped)('the chart', () => {
         const volumes = template.spec.volumes.map((volume: { name: string }) => volume.name);
         for (const mount of mounts) expect(volumes, name).toContain(mount.name);
         for (const { name: variable, value } of container.env) {
-          if (!value.startsWith('/')) continue;
+          if (!value?.startsWith('/')) continue;
           const mount = mounts.find(
             ({ mountPath }) => value === mountPath || value.startsWith(`${mountPath}/`),
           );
@@ -235,41 +234,24 @@ describe.skipIf(skipped)('the chart', () => {
     expect(the(objects, 'NetworkPolicy', 'migration').spec.ingress).toBeUndefined();
   });
 
+  test('whom the orchestrators call is listed apart from whom the workers call', async () => {
+    const rule = (port: number) => ({ ports: [{ port, protocol: 'TCP' }] });
+    const networkPolicy = { targets: [rule(6543)], orchestratorTargets: [rule(587)] };
+    const ports = async (orchestrator: object) => {
+      const objects = await render({ values: { networkPolicy, orchestrator } });
+      return ['-worker', '-orchestrator', '-migration'].map((part) =>
+        the(objects, 'NetworkPolicy', part).spec.egress.flatMap((each: { ports: { port: number }[] }) =>
+          each.ports.map(({ port }) => port).filter((port) => port !== 53 && port !== 5432),
+        ),
+      );
+    };
+    expect(await ports({})).toEqual([[6543], [587], []]);
+    expect(await ports({ plan: true })).toEqual([[6543], [587, 6543], []]);
+  });
+
   test('nobody reaches the API when the list of those who may is empty', async () => {
     const objects = await render({ values: { networkPolicy: { api: { from: [] } } } });
     expect(the(objects, 'NetworkPolicy', 'orchestrator').spec.ingress).toBeUndefined();
-  });
-
-  test('alerts and dashboard ask for metrics that exist', async () => {
-    const source = readFileSync(join(PROJECT, 'core', 'telemetry.ts'), 'utf8');
-    const known = new Set([...source.matchAll(/'(rotor_[a-z_]+)'/g)].map(([, name]) => name));
-    expect(known.size).toBeGreaterThan(3);
-    const objects = await render({ everything: true });
-    const rules = the(objects, 'PrometheusRule').spec.groups[0].rules as { alert: string; expr: string }[];
-    const board = JSON.parse(the(objects, 'ConfigMap', 'dashboard').data['rotor.json']);
-    const asked = [
-      ...rules.map(({ expr }) => expr),
-      ...board.panels.flatMap((panel: { targets: { expr: string }[] }) =>
-        panel.targets.map(({ expr }) => expr),
-      ),
-    ];
-    expect(rules.map(({ alert }) => alert)).toEqual(
-      expect.arrayContaining([
-        'RotorSchedulerSilent',
-        'RotorDueLag',
-        'RotorNeedsHuman',
-        'RotorFailureRate',
-        'RotorCredentialAge',
-      ]),
-    );
-    for (const expression of asked) {
-      const named = [...expression.matchAll(/\b(rotor_[a-z_]+|up)\b/g)].map(([name]) => name);
-      expect(named.length, expression).toBeGreaterThan(0);
-      for (const name of named)
-        expect(name === 'up' || known.has(name.replace(/_(bucket|sum|count)$/, '')), name).toBe(true);
-      for (const [open, close] of ['()', '{}', '[]'])
-        expect(expression.split(open ?? '').length, expression).toBe(expression.split(close ?? '').length);
-    }
   });
 
   test.each<[string, object, RegExp]>([
@@ -287,6 +269,14 @@ describe.skipIf(skipped)('the chart', () => {
     ['a password in an endpoint', { settings: { otlpEndpoint: 'http://u:p@h' } }, /otlpEndpoint/],
     ['all namespaces among others', { watchNamespaces: ['*', 'shop'] }, /\/watchNamespaces/],
     ['all namespaces without the right', { watchNamespaces: ['*'] }, /rbac\.clusterWide/],
+    ['a command that is no path', { commands: ['reload'] }, /\/commands\/0/],
+    ['a hook under an unknown name', { hooks: { senders: {} } }, /\/hooks.*'senders'/],
+    ['a token for nobody', { worker: { tokens: [{ name: 'vault' }] } }, /\/worker\/tokens\/0.*'audience'/],
+    [
+      'fewer workers at most than at least',
+      { worker: { autoscaling: { kind: 'hpa', minReplicas: 11 } } },
+      /autoscaling\.minReplicas/,
+    ],
     [
       'KEDA on a Redis without address',
       { worker: { autoscaling: { kind: 'keda', keda: { trigger: 'redis' } } } },

@@ -66,6 +66,16 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 
+{{/* Whether there are senders that may report, or queues with events; "true" or nothing. */}}
+{{- define "rotor.listensToHooks" -}}
+{{- if or .Values.hooks.sources .Values.hooks.queues }}true{{ end -}}
+{{- end -}}
+
+{{/* Whether the Secrets Manager API for functions has one address, in front of one worker; "true" or nothing. */}}
+{{- define "rotor.servesFunctionsAtOne" -}}
+{{- if and .Values.functions.enabled .Values.functions.service }}true{{ end -}}
+{{- end -}}
+
 {{/* Whether processes look at the schema only, since somebody else brings it up to date. */}}
 {{- define "rotor.migrate" -}}
 {{- if eq .Values.migration.mode "auto" }}auto{{ else }}check{{ end -}}

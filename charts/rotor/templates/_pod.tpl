@@ -58,6 +58,8 @@ capabilities: { drop: [ALL] }
   value: {{ $values.settings.sweepInterval | quote }}
 - name: ROTOR_JOURNAL_RETENTION
   value: {{ $values.settings.journalRetention | quote }}
+- name: ROTOR_DRIFT_INTERVAL
+  value: {{ $values.settings.driftInterval | quote }}
 - name: ROTOR_READS_RETENTION
   value: {{ $values.settings.readsRetention | quote }}
 {{- if $values.kubeconfig.secret }}
@@ -91,9 +93,22 @@ capabilities: { drop: [ALL] }
 - { name: provider-{{ $index }}, mountPath: /etc/rotor/providers/{{ $name }}, readOnly: true }
 {{- end }}
 {{- end }}
+{{- if eq .component "orchestrator" }}
+{{- range $index, $name := $values.orchestratorSecrets }}
+- { name: orchestrator-{{ $index }}, mountPath: /etc/rotor/orchestrator/{{ $name }}, readOnly: true }
+{{- end }}
+{{- if include "rotor.listensToHooks" .root }}
+- { name: hooks, mountPath: /etc/rotor/hooks, readOnly: true }
+{{- end }}
+{{- else if $values.commands }}
+- { name: commands, mountPath: /etc/rotor/commands, readOnly: true }
+{{- end }}
+{{- if .values.tokens }}
+- { name: tokens, mountPath: /var/run/secrets/rotor, readOnly: true }
+{{- end }}
+{{- end }}
 {{- with .values.extraVolumeMounts }}
 {{ toYaml . }}
-{{- end }}
 {{- end }}
 {{- end -}}
 
@@ -156,9 +171,48 @@ capabilities: { drop: [ALL] }
     defaultMode: {{ int $mode }}
 {{- end }}
 {{- end }}
+{{- if eq .component "orchestrator" }}
+{{- range $index, $name := $values.orchestratorSecrets }}
+- name: orchestrator-{{ $index }}
+  secret:
+    secretName: {{ $name }}
+    defaultMode: {{ int $mode }}
+{{- end }}
+{{- if include "rotor.listensToHooks" .root }}
+- name: hooks
+  configMap: { name: {{ include "rotor.fullname" .root }}-hooks }
+{{- end }}
+{{- else if $values.commands }}
+- name: commands
+  # Nobody but root may write it, or it isn't believed.
+  configMap: { name: {{ include "rotor.fullname" .root }}-commands, defaultMode: 292 }
+{{- end }}
+{{- with .values.tokens }}
+- name: tokens
+  projected:
+    defaultMode: {{ int $mode }}
+    sources:
+    {{- range . }}
+      - serviceAccountToken:
+          path: {{ .name }}/token
+          audience: {{ .audience | quote }}
+          expirationSeconds: {{ default 3600 .expirationSeconds }}
+    {{- end }}
+{{- end }}
+{{- end }}
 {{- with .values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* Annotations of the pods. What is read from a ConfigMap at start begins anew when it changes. */}}
+{{- define "rotor.podAnnotations" -}}
+{{- $read := dict "orchestrator" (ternary .root.Values.hooks "" (ne (include "rotor.listensToHooks" .root) "")) "worker" .root.Values.commands }}
+{{- with get $read .component }}
+rotor.dev/configuration: {{ toJson . | sha256sum | trunc 16 | quote }}
+{{- end }}
+{{- with .values.podAnnotations }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}
 

@@ -103,22 +103,32 @@
 {{- if .Values.rbac.discovery }}
 - apiGroups: [apps]
   resources: [deployments, statefulsets, daemonsets, replicasets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [batch]
   resources: [cronjobs, jobs]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [argoproj.io]
   resources: [rollouts]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [list]
 {{- end }}
 {{- if .Values.rbac.accessReview }}
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [roles, rolebindings]
-  verbs: [get, list, watch]
+  verbs: [list]
 {{- end }}
+{{- end -}}
+
+{{/* What only a ClusterRole can allow: who may read a Secret by one. */}}
+{{- define "rotor.clusterRoleRules" -}}
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [clusterroles, clusterrolebindings]
+  verbs: [list]
 {{- end -}}
 
 {{/* Manifests as custom resources: read them, say how they stand, and nothing that a person or GitOps has written. */}}
@@ -132,10 +142,10 @@
   {{- range $kinds }}
     - {{ . }}/status
   {{- end }}
-  verbs: [get, patch, update]
-- apiGroups: ["", events.k8s.io]
+  verbs: [patch]
+- apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end -}}
 
 {{/* A role and its binding. dict: root, component, name, namespace ("" for the whole cluster), rules */}}
