@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KubeConfig, KubernetesObjectApi, type V1Deployment, type V1Secret } from '@kubernetes/client-node';
 import pg from 'pg';
@@ -9,6 +9,7 @@ import { createKeyFile } from '../../core/seal-key-file.ts';
 import { SecretValue } from '../../core/secret.ts';
 import { openLedger } from '../../ledger/database.ts';
 import { createToken } from '../../ledger/tokens.ts';
+import { KEY, KeyFunction } from '../functions/key-function.ts';
 import { freshDatabase } from '../setup/postgres.ts';
 import { CHART, render, skippedWithoutHelm, the, withValues } from './helm.ts';
 import { IMAGE, NAMESPACE, type Stage, setStage } from './stage.ts';
@@ -82,12 +83,17 @@ describe.skipIf(skipped)('helm install', () => {
     await expectMetrics();
 
     // From now on by blue/green, and with rights to this one Secret, which is there.
-    const narrower = { namespaces: [{ name: 'shop', secrets: ['cookie'] }], rbac: {} };
+    const narrower = {
+      namespaces: [{ name: 'shop', secrets: ['cookie'] }],
+      rbac: {},
+      functions: { enabled: true },
+    };
     await withValues(values(narrower), async (file) => {
       const upgraded = await stage.helm('upgrade', 'rotor', CHART, '--values', file, ...WAIT);
       expect(upgraded.code, upgraded.stderr + (await stage.logs())).toBe(0);
     });
     expect(await rotateOnce('blueGreen: { deployment: shop, service: shop')).not.toBe(version);
+    await rotateByFunction();
 
     const removed = await stage.helm('uninstall', 'rotor', ...WAIT);
     expect(removed.code, removed.stderr).toBe(0);
@@ -158,13 +164,33 @@ describe.skipIf(skipped)('helm install', () => {
     await stage.create({ apiVersion: 'apps/v1', kind: 'Deployment', metadata, spec });
   }
 
+  /** A function elsewhere, with two workers that may be the ones that invoke it. */
+  async function rotateByFunction(): Promise<void> {
+    const keys = new KeyFunction();
+    await keys.start();
+    try {
+      const [first, key] = [join(stage.folder, 'first'), join(stage.folder, 'signing-key')];
+      await writeFile(first, '{"keyId":"id-first","key":"key-first"}');
+      await writeFile(key, JSON.stringify(KEY), { mode: 0o600 });
+      await rotate('key', functionManifests(join(stage.folder, 'store'), keys.url, first, key));
+      expect(keys.valid.has('id-first')).toBe(false);
+      const workers = await stage.addresses('worker', 'functions');
+      expect(workers).toHaveLength(2);
+      for (const address of keys.told) expect(workers).toContain(address);
+    } finally {
+      await keys.close();
+    }
+  }
+
+  const rotateOnce = (rollout: string) => rotate('cookie', manifests(join(stage.folder, 'store'), rollout));
+
   /** Through the API of the running orchestrators. @returns the version that was made */
-  async function rotateOnce(rollout: string): Promise<string> {
+  async function rotate(policy: string, yaml: string): Promise<string> {
     const ledger = openLedger({ url: appUrl, log: silentLog });
     const token = await createToken(ledger, 'test', 'admin').finally(() => ledger.close());
-    const applied = await call('POST', '/v1/apply', token, manifests(join(stage.folder, 'store'), rollout));
+    const applied = await call('POST', '/v1/apply', token, yaml);
     expect(applied.status, applied.text).toBe(200);
-    const started = await call('POST', '/v1/policies/shop/cookie/rotate', token);
+    const started = await call('POST', `/v1/policies/shop/${policy}/rotate`, token);
     expect(started.status, started.text).toBe(200);
     const { rotation: id } = JSON.parse(started.text);
     const look = async () => JSON.parse((await call('GET', `/v1/rotations/${id}`, token)).text);
@@ -216,4 +242,30 @@ spec:
   deliver: [{ secret: { name: cookie, namespaces: [shop] } }]
   consumers: [{ name: shop, ${rollout}, namespace: shop, secretName: cookie } }]
   settle: { grace: 0s }
+`;
+
+const functionManifests = (
+  store: string,
+  url: string,
+  first: string,
+  key: string,
+) => `apiVersion: rotor.dev/v1alpha1
+kind: Store
+metadata: { name: files, namespace: shop }
+spec: { local: { path: ${store} } }
+---
+apiVersion: rotor.dev/v1alpha1
+kind: Provider
+metadata: { name: keys, namespace: shop }
+spec: { function: { http: { url: "${url}" }, signingKeyFile: ${key} } }
+---
+apiVersion: rotor.dev/v1alpha1
+kind: RotationPolicy
+metadata: { name: key, namespace: shop }
+spec:
+  provider: keys
+  credential: { function: { mode: new-key, identity: keyId, secrets: [key], revokeStep: revokeSecret } }
+  initialFrom: { file: ${first} }
+  store: { name: files, path: shop/key }
+  settle: { evidence: time-only, grace: 0s }
 `;

@@ -34,7 +34,7 @@ export interface Stage {
   createSecret(name: string, key: string, value: string): Promise<void>;
   read<T>(apiVersion: string, kind: string, namespace: string, name: string): Promise<T>;
   /** Addresses of the ready pods of a component, by which this machine reaches them. */
-  addresses(component: 'orchestrator' | 'worker'): Promise<readonly string[]>;
+  addresses(component: 'orchestrator' | 'worker', port?: string): Promise<readonly string[]>;
   /** What the pods of the release have written, for failures. */
   logs(): Promise<string>;
   stop(): Promise<void>;
@@ -73,11 +73,11 @@ export async function setStage(): Promise<Stage> {
     },
     read: async <T>(apiVersion: string, kind: string, namespace: string, name: string) =>
       (await objects.read({ apiVersion, kind, metadata: { namespace, name } })) as T,
-    addresses: async (component) => {
+    addresses: async (component, port = component === 'worker' ? 'health' : 'http') => {
       const own = (await pods()).filter((pod) => isReady(pod) && componentOf(pod) === component);
       return own.map(({ metadata }) => {
         const ports = JSON.parse(metadata?.annotations?.[PORTS_ANNOTATION] ?? '{}');
-        return `http://127.0.0.1:${ports.http ?? ports.health}`;
+        return `http://127.0.0.1:${ports[port]}`;
       });
     },
     logs: async () => {
