@@ -4,6 +4,7 @@ import { RotorError } from '../../core/errors.ts';
 import { createLog } from '../../core/log.ts';
 import { createFunctionHost, type ServeOptions } from '../../functions/serve.ts';
 import { serveApi } from '../api/serve.ts';
+import { untilAsked } from './signals.ts';
 
 const DEFAULT_LISTEN = '127.0.0.1:9001';
 
@@ -43,10 +44,7 @@ async function serve(flags: ServeOptions & { listen?: string }): Promise<void> {
   process.stdout.write(
     `rotor functions is running at ${served.url}: ${host.names.join(', ')}; stop it with Ctrl-C\n`,
   );
-  const signal = await new Promise<NodeJS.Signals>((resolve) => {
-    for (const each of ['SIGTERM', 'SIGINT'] as const) process.once(each, () => resolve(each));
-    process.once('disconnect', () => resolve('SIGTERM'));
-  });
+  const signal = await untilAsked();
   log.info({ signal }, 'shutting down');
   await host.close();
   await served.close();

@@ -3,8 +3,11 @@ import { CommanderError } from 'commander';
 import { RotorError } from '../../core/errors.ts';
 import { complain } from './output.ts';
 import { rotorProgram } from './program.ts';
+import { endWhenAsked } from './signals.ts';
 
 const USAGE = 2;
+
+endWhenAsked();
 
 // `rotor get policies | head` ends when head does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));

@@ -5,6 +5,7 @@ import { createHealthApi } from '../api/health.ts';
 import { type Served, serveApi } from '../api/serve.ts';
 import { type Foundation, layFoundation, startWorkers } from '../processes/foundation.ts';
 import { startOrchestrating } from '../processes/orchestrating.ts';
+import { untilAsked } from './signals.ts';
 
 /** `up`, `orchestrator` and `worker`: the commands that stay. */
 export function registerProcessCommands(program: Command): void {
@@ -54,11 +55,7 @@ async function run(
   process.stdout.write(`rotor ${name} is running${where}; stop it with Ctrl-C\n`);
   if (orchestrating?.tokenFile) process.stdout.write(`the admin token is in ${orchestrating.tokenFile}\n`);
 
-  const signal = await new Promise<NodeJS.Signals>((resolve) => {
-    for (const each of ['SIGTERM', 'SIGINT'] as const) process.once(each, () => resolve(each));
-    // A parent that started us with a channel and is gone: nobody would stop us any more.
-    process.once('disconnect', () => resolve('SIGTERM'));
-  });
+  const signal = await untilAsked();
   log.info({ signal }, 'shutting down: finishing the steps at hand');
   await orchestrating?.close();
   await workers?.close();
