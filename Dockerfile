@@ -33,6 +33,7 @@ RUN ["npm", "ci", "--omit=dev", "--omit=optional", "--ignore-scripts", "--no-aud
 RUN npm sbom --package-lock-only --omit=dev --omit=optional --sbom-format cyclonedx --sbom-type application > sbom.cdx.json
 
 FROM ${NODE_IMAGE}
+ARG NODE_IMAGE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG CREATED=unknown
@@ -42,11 +43,13 @@ LABEL org.opencontainers.image.title="rotor" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}" \
-      org.opencontainers.image.base.name="docker.io/library/node:24.21.0-trixie-slim" \
+      org.opencontainers.image.base.name="${NODE_IMAGE}" \
       dev.rotor.sbom.path="/app/sbom.cdx.json" \
       dev.rotor.sbom.format="application/vnd.cyclonedx+json"
 # Package managers are for building; nobody installs anything in here.
 RUN ["rm", "-rf", "/usr/local/lib/node_modules", "/usr/local/bin/npm", "/usr/local/bin/npx", "/usr/local/bin/corepack", "/opt"]
+# Nobody becomes somebody else in here, also where the container isn't kept from it: no program runs as its owner.
+RUN ["find", "/", "-xdev", "-type", "f", "-perm", "/6000", "-exec", "chmod", "a-s", "{}", "+"]
 WORKDIR /app
 # Everything belongs to root and can't be written by the user below: the root file system may be read-only.
 COPY package.json LICENSE ./
@@ -61,8 +64,13 @@ ENV NODE_ENV=production \
     HOME=/tmp
 # A number, so that Kubernetes can tell that it isn't root (runAsNonRoot).
 USER 65532:65532
-# Steps at hand are finished before it ends.
+# Steps at hand are finished before it ends. Node is process 1 and handles the signal; it waits for its own children only, so
+# run it with an init (docker run --init, shareProcessNamespace) where policies run programs.
 STOPSIGNAL SIGTERM
-EXPOSE 8420
+EXPOSE 8420 8421 8422
+# For Docker and Podman; Kubernetes has its probes. Asked is who was given an address to answer at: a migration has none, and a
+# worker has one with ROTOR_HEALTH_LISTEN only.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=2m \
+  CMD ["node", "-e", "const { ROTOR_LISTEN, ROTOR_HEALTH_LISTEN } = process.env; const given = [ROTOR_LISTEN, ROTOR_HEALTH_LISTEN].filter(Boolean).map((at) => at.replace(/^(0\\.0\\.0\\.0|\\[::\\]):/, '127.0.0.1:')); if (given.length > 0) Promise.any(given.map((at) => fetch(`http://${at}/healthz`).then(({ ok }) => ok || Promise.reject()))).catch(() => process.exit(1))"]
 ENTRYPOINT ["node", "/app/dist/orchestrator/cli/main.js"]
 CMD ["--help"]

@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { serveApi } from '../../orchestrator/api/serve.ts';
 import { CHART } from './helm.ts';
 
 const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
@@ -51,7 +54,9 @@ test('its base is pinned to the version of Node that the tests run with', () => 
   expect(base).toMatch(/^node:(\d+\.\d+\.\d+)-[a-z]+-slim$/);
   expect(base).toContain(manifest.devDependencies.node);
   for (const stage of stages) expect(stage.base).toBe(`$${'{NODE_IMAGE}'}`);
-  expect(of(image, 'LABEL')[0]).toContain(base);
+  // Also when another one is given to the build.
+  expect(of(image, 'LABEL')[0]).toContain('base.name="$' + '{NODE_IMAGE}"');
+  expect(of(image, 'ARG')).toContain('NODE_IMAGE');
 });
 
 test('it runs as a user that is a number and not root, the one that the chart names', () => {
@@ -132,4 +137,49 @@ test('a pod of the chart finds in it what it names', () => {
   expect(environment).toContain('ROTOR_HOME=/var/lib/rotor');
   expect(environment).toContain('ROTOR_MODE=production');
   expect(of(image, 'STOPSIGNAL')).toEqual(['SIGTERM']);
+});
+
+test('no program in it makes anybody somebody else, and none is kept that installs others', () => {
+  const runs = of(image, 'RUN').map((text) => JSON.parse(text) as string[]);
+  expect(runs).toContainEqual([
+    'find',
+    '/',
+    '-xdev',
+    '-type',
+    'f',
+    '-perm',
+    '/6000',
+    '-exec',
+    'chmod',
+    'a-s',
+    '{}',
+    '+',
+  ]);
+  expect(runs.flat()).toEqual(expect.arrayContaining(['/usr/local/bin/npm', '/usr/local/lib/node_modules']));
+});
+
+describe('its health check', () => {
+  const [check = ''] = of(image, 'HEALTHCHECK');
+  const [program, ...args] = JSON.parse(/CMD (\[.*\])$/.exec(check)?.[1] ?? '[]') as string[];
+  const exitOf = async (env: Record<string, string>) => {
+    expect(program).toBe('node');
+    const child = spawn(process.execPath, args, { env, stdio: 'ignore' });
+    const [code] = await once(child, 'exit');
+    return code;
+  };
+
+  test('asks whoever was given an address, and nobody else', async () => {
+    let well = true;
+    const api = { fetch: () => new Response('', { status: well ? 200 : 503 }) };
+    const served = await serveApi(api, { host: '127.0.0.1', port: 0 });
+    const at = `0.0.0.0:${new URL(served.url).port}`;
+    expect(await exitOf({})).toBe(0);
+    expect(await exitOf({ ROTOR_LISTEN: at })).toBe(0);
+    // A worker with the variables of an orchestrator, too.
+    expect(await exitOf({ ROTOR_LISTEN: '0.0.0.0:1', ROTOR_HEALTH_LISTEN: at })).toBe(0);
+    well = false;
+    expect(await exitOf({ ROTOR_HEALTH_LISTEN: at })).toBe(1);
+    await served.close();
+    expect(await exitOf({ ROTOR_LISTEN: at })).toBe(1);
+  });
 });
