@@ -2,7 +2,8 @@
 # One image for orchestrator, worker and migration: `rotor` with another argument.
 #
 # Debian slim and not distroless: its tags name the exact version of Node (the one in package.json, which all tests
-# ran with), while those of distroless move. Nothing in here needs its shell. Pin the digest as well where you build:
+# ran with), while those of distroless move; and functions that are programs are started by its sh and setpriv. Pin the digest
+# as well where you build:
 #   docker buildx build --build-arg NODE_IMAGE=node:24.21.0-trixie-slim@sha256:... --sbom=true --provenance=mode=max .
 ARG NODE_IMAGE=node:24.21.0-trixie-slim
 

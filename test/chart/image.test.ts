@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -110,6 +110,28 @@ test('dependencies are those of the lock file, without what is for development, 
   const kept = of(image, 'COPY').find((text) => text.includes('node_modules')) ?? '';
   const source = stages.find(({ name }) => kept.startsWith(`--from=${name} `)) as Stage;
   expect(of(source, 'RUN').join('\n')).toMatch(/"--omit=dev"/);
+});
+
+test('what the program imports is in the image: no dependency of development, and none that is optional', () => {
+  const build = JSON.parse(readFileSync(join(PROJECT, 'tsconfig.build.json'), 'utf8')) as {
+    include: string[];
+  };
+  const imported = new Set<string>();
+  for (const folder of build.include)
+    for (const file of readdirSync(join(PROJECT, folder), { recursive: true, encoding: 'utf8' })) {
+      if (!file.endsWith('.ts') || file.endsWith('.test.ts')) continue;
+      const text = readFileSync(join(PROJECT, folder, file), 'utf8');
+      for (const [, name = ''] of text.matchAll(
+        /^(?:import|export)[^;]*? from '((?:@[\w.-]+\/)?[a-z][\w.-]*)[^']*';/gm,
+      ))
+        imported.add(name);
+      for (const [, name = ''] of text.matchAll(/\bimport\('((?:@[\w.-]+\/)?[a-z][\w.-]*)/g))
+        imported.add(name);
+    }
+  expect(imported.size).toBeGreaterThan(20);
+  expect(Object.keys(manifest.dependencies)).toEqual(
+    expect.arrayContaining([...imported].filter((name) => name !== 'node')),
+  );
 });
 
 test('it brings its own bill of materials, and labels that say where and what', () => {
