@@ -47,10 +47,10 @@ describe.skipIf(skipped)('what the chart renders', () => {
         const fields = Object.keys(first.body.spec ?? {});
         expect(fields, what).toEqual(expect.arrayContaining(Object.keys(object.spec ?? {})));
         const again = await apply(cluster, object);
-        expect([again.status, again.body.metadata.generation], what).toEqual([
-          200,
-          first.body.metadata.generation,
-        ]);
+        expect(again.status, what).toBe(200);
+        // A pod is given to a node meanwhile.
+        if (object.kind !== 'Pod')
+          expect(again.body.metadata.generation, what).toBe(first.body.metadata.generation);
       }
     },
   );

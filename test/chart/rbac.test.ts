@@ -184,6 +184,16 @@ describe.skipIf(skipped)('roles of the chart', () => {
     expect(rightsOf(parse(written.replace(/^yaml/, '')))).toEqual(rightsOf(the(objects, 'Role', '-watch')));
   });
 
+  test('who may look at a namespace may look at its custom resources when that is asked for, and never write them', async () => {
+    const roles = ofKind(await render({ values: { rbac: { aggregateToView: true } } }), 'ClusterRole');
+    expect(roles.map(({ metadata }) => metadata.labels)).toEqual([
+      expect.objectContaining({ 'rbac.authorization.k8s.io/aggregate-to-view': 'true' }),
+    ]);
+    const kinds = ['rotationpolicies', 'providers', 'stores', 'runbooks'];
+    const looking = Object.fromEntries(kinds.map((kind) => [kind, ['get', 'list', 'watch']]));
+    for (const role of roles) expect(rightsOf(role)).toEqual(looking);
+  });
+
   test('the whole cluster is reached only when it is asked for, by one role each', async () => {
     const values = { rbac: { clusterWide: true }, watchNamespaces: ['*'] };
     const objects = await render({ values });

@@ -249,6 +249,28 @@ describe.skipIf(skipped)('the chart', () => {
     expect(await ports({ plan: true })).toEqual([[6543], [587, 6543], []]);
   });
 
+  test('the policy of a migration that is a hook is there before it, and gone after it', async () => {
+    const annotations = async (mode: string) => {
+      const objects = await render({ values: { migration: { mode } } });
+      const job = the(objects, 'Job').metadata.annotations ?? {};
+      return { job, policy: the(objects, 'NetworkPolicy', '-migration').metadata.annotations ?? {} };
+    };
+    const { job, policy } = await annotations('hook');
+    expect({ ...policy, 'helm.sh/hook-weight': '0' }).toEqual(job);
+    expect(Number(policy['helm.sh/hook-weight'])).toBeLessThan(Number(job['helm.sh/hook-weight']));
+    expect(await annotations('job')).toEqual({ job: {}, policy: {} });
+  });
+
+  test('an Ingress lets through what it is told of the API, and nothing else', async () => {
+    const paths = async (more: object) => {
+      const ingress = { enabled: true, hosts: [{ host: 'rotor.example.com' }], ...more };
+      const [rule] = the(await render({ values: { ingress } }), 'Ingress').spec.rules;
+      return rule.http.paths.map(({ path }: { path: string }) => path);
+    };
+    expect(await paths({})).toEqual(['/v1', '/openapi.json']);
+    expect(await paths({ paths: ['/v1/hooks'] })).toEqual(['/v1/hooks']);
+  });
+
   test('nobody reaches the API when the list of those who may is empty', async () => {
     const objects = await render({ values: { networkPolicy: { api: { from: [] } } } });
     expect(the(objects, 'NetworkPolicy', 'orchestrator').spec.ingress).toBeUndefined();
@@ -269,6 +291,7 @@ describe.skipIf(skipped)('the chart', () => {
     ['a password in an endpoint', { settings: { otlpEndpoint: 'http://u:p@h' } }, /otlpEndpoint/],
     ['all namespaces among others', { watchNamespaces: ['*', 'shop'] }, /\/watchNamespaces/],
     ['all namespaces without the right', { watchNamespaces: ['*'] }, /rbac\.clusterWide/],
+    ['metrics for the world', { ingress: { paths: ['/metrics'] } }, /\/ingress\/paths\/0/],
     ['a command that is no path', { commands: ['reload'] }, /\/commands\/0/],
     ['a hook under an unknown name', { hooks: { senders: {} } }, /\/hooks.*'senders'/],
     ['a token for nobody', { worker: { tokens: [{ name: 'vault' }] } }, /\/worker\/tokens\/0.*'audience'/],

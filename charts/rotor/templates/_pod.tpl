@@ -265,6 +265,8 @@ topologySpreadConstraints:
     labelSelector:
       matchLabels:
         {{- include "rotor.selector" $ | nindent 8 }}
+    # Of an upgrade the new pods are spread among themselves.
+    matchLabelKeys: [pod-template-hash]
 {{- end }}
 {{- else if .values.topologySpreadConstraints }}
 topologySpreadConstraints:
