@@ -144,8 +144,13 @@ describe.skipIf(skipped)('helm install', () => {
       addresses.map(async (address) => (await fetch(`${address}/metrics`)).text()),
     );
     const served = pages.join('\n');
-    // Measured once a minute, and when something has leaked: this test doesn't wait for them.
-    const later = ['rotor_credential_age_seconds', 'rotor_incident_time_to_revoke_seconds_bucket'];
+    // Measured once a minute, and when something has leaked, drifted or failed: this test doesn't wait for them.
+    const later = [
+      'rotor_credential_age_seconds',
+      'rotor_incident_time_to_revoke_seconds_bucket',
+      'rotor_delivery_drift_total',
+      'rotor_queue_failures_total',
+    ];
     for (const name of new Set(asked))
       if (!later.includes(name)) expect(served).toMatch(new RegExp(`^${name}\\{`, 'm'));
     expect(served).toMatch(/^rotor_rotations_total\{.*state="done".*\} 1$/m);

@@ -23,6 +23,14 @@
     "expr" (printf "sum(increase(rotor_rotations_total{state=~\"rolled-back|needs-human\", %s}[1h])) / sum(increase(rotor_rotations_total{state=~\"done|rolled-back|needs-human\", %s}[1h])) > %v" $here $here $limits.failureRatio)
     "summary" "Many rotations fail"
     "next" "rotor get rotations --state rolled-back, and look for what their errors have in common: a provider, a cluster, a permission.")
+  (dict "name" "RotorDrift" "severity" "warning" "for" "0m"
+    "expr" (printf "increase(rotor_delivery_drift_total{result=~\"failed|reported\", %s}[1h]) > 0 or (rotor_delivery_drift_total{result=~\"failed|reported\", %s} unless rotor_delivery_drift_total{result=~\"failed|reported\", %s} offset 1h)" $here $here $here)
+    "summary" "Somebody else changed or removed what was delivered, and it stays so"
+    "next" "rotor describe policy NAME shows what and why; the audit trail (rotor audit export) has when it was first seen.")
+  (dict "name" "RotorQueueUnread" "severity" "critical" "for" "10m"
+    "expr" (printf "sum by (queue, code) (increase(rotor_queue_failures_total{%s}[15m])) > 3" $here)
+    "summary" "A queue with events is not listened to: leaks that are reported there are not heard"
+    "next" "The label code says why; look at the logs of the orchestrators, at their rights on the queue, and at networkPolicy.orchestratorTargets.")
   (dict "name" "RotorCredentialAge" "severity" "warning" "for" "1h"
     "expr" (printf "max(rotor_credential_age_seconds{%s}) > %d * 86400" $here (int $limits.credentialAgeDays))
     "summary" "A credential is older than it may be"
