@@ -37,7 +37,10 @@ test.each<[string, unknown, Asked, string, string, string]>([
   ['away', broken('ECONNREFUSED'), patch, 'cluster.unavailable', 'retryable', 'patch deployment shop/web'],
   ['cut while reading', broken('ECONNRESET'), list, 'cluster.unavailable', 'retryable', 'list pod shop'],
   ['cut while writing', broken('ECONNRESET'), patch, 'cluster.unavailable', 'ambiguous', 'patch deployment'],
-  ['untrusted', broken('CERT_HAS_EXPIRED'), list, 'cluster.refused', 'terminal', 'certificate'],
+  ['untrusted', broken('SELF_SIGNED_CERT_IN_CHAIN'), list, 'cluster.refused', 'terminal', 'is not trusted'],
+  ['outlived', broken('CERT_HAS_EXPIRED'), list, 'cluster.refused', 'terminal', 'certificate has expired'],
+  ['a wrong clock', broken('CERT_NOT_YET_VALID'), list, 'cluster.refused', 'terminal', 'is not valid yet'],
+  ['too large', answer(413), patch, 'cluster.invalid', 'terminal', 'the object is too large'],
   ['a mistake of ours', new TypeError('x is undefined'), list, 'internal.bug', 'ambiguous', 'list pod shop'],
 ])(
   '%s: the code says how to go on, the message names verb and object',
@@ -73,7 +76,52 @@ test('the API server says for how long to wait', () => {
   const headers = { 'retry-after': '7' };
   expect(clusterError({ ...answer(429), headers }, patch).retryAfterMs).toBe(7_000);
   expect(clusterError(answer(429), patch).retryAfterMs).toBeUndefined();
+  expect(clusterError({ ...answer(503), headers }, patch)).toMatchObject({
+    code: 'cluster.unavailable',
+    retryAfterMs: 7_000,
+  });
+  const inStatus = { details: { retryAfterSeconds: 2 } };
+  expect(clusterError(answer(504, '', inStatus), list).retryAfterMs).toBe(2_000);
+  expect(clusterError({ ...answer(503), headers: { 'retry-after': '999999999' } }, list).retryAfterMs).toBe(
+    3_600_000,
+  );
 });
+
+test('a namespace that is missing is named, and not the object that was to be made in it', () => {
+  const details = { details: { name: 'shop', kind: 'namespaces' } };
+  const error = clusterError(answer(404, 'namespaces "shop" not found', details), {
+    ...patch,
+    verb: 'create',
+  });
+  expect(error.message).toBe('cluster eu has no namespace shop to create deployment shop/web in');
+});
+
+test.each([
+  [
+    403,
+    'admission webhook "validate.kyverno.svc-fail" denied the request: marker',
+    'the admission webhook "validate.kyverno.svc-fail" refuses to patch deployment shop/web',
+  ],
+  [
+    422,
+    "deployments.apps \"web\" is forbidden: ValidatingAdmissionPolicy 'team-label' with binding 'all' denied request: marker",
+    'the ValidatingAdmissionPolicy "team-label" refuses',
+  ],
+  [
+    403,
+    'secrets "db" is forbidden: exceeded quota: small, requested: count/secrets=1, used: count/secrets=5',
+    'the ResourceQuota shop/small refuses',
+  ],
+])(
+  'admission (%i) is no missing permission: who refused is named, in none of its words',
+  (code, message, told) => {
+    const error = clusterError(answer(code, message), patch);
+    expect(error).toMatchObject({ code: 'cluster.forbidden', kind: 'terminal' });
+    expect(error.message).toContain(told);
+    expect(error.hint).not.toContain('Grant');
+    expect(JSON.stringify(error)).not.toContain('marker');
+  },
+);
 
 test('what an object holds never gets into a message', () => {
   const causes = [

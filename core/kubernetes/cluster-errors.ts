@@ -41,7 +41,7 @@ function refused({ code, body, headers }: Answer, asked: Asked): RotorError {
   const { verb, namespace, cluster } = asked;
   const object = objectOf(asked);
   const at = `cluster ${cluster}`;
-  const { reason, message, causes } = statusOf(body);
+  const { reason, message, causes, missing, waitSeconds } = statusOf(body);
   const fields = causes.map(({ field, why }) => `${field} (${why})`).join(', ');
   switch (code) {
     case 401:
@@ -55,9 +55,14 @@ function refused({ code, body, headers }: Answer, asked: Asked): RotorError {
           what: `${at}: namespace ${namespace} is being deleted, so that nobody may ${verb} ${object} in it`,
         });
       const user = /User "([^"]{1,200})"/.exec(message)?.[1];
-      return forbidden(asked, user);
+      return admissionRefusal(message, asked) ?? forbidden(asked, user);
     }
     case 404:
+      if (missing === `namespaces ${namespace}`)
+        return new RotorError('cluster.not-found', {
+          what: `${at} has no namespace ${namespace} to ${verb} ${object} in`,
+          hint: 'Create the namespace, or correct its name in the policy.',
+        });
       return new RotorError('cluster.not-found', { what: `${at} has no ${object} to ${verb}` });
     case 409:
       return new RotorError('cluster.conflict', {
@@ -69,23 +74,75 @@ function refused({ code, body, headers }: Answer, asked: Asked): RotorError {
       });
     case 422:
     case 400:
+      return (
+        admissionRefusal(message, asked) ??
+        new RotorError('cluster.invalid', {
+          what: `${at} refuses to ${verb} ${object} as invalid: ${fields || reason}`,
+        })
+      );
+    // What the server can't do with such a request today it can't tomorrow either.
+    case 405:
+    case 406:
+    case 413:
+    case 415:
       return new RotorError('cluster.invalid', {
-        what: `${at} refuses to ${verb} ${object} as invalid: ${fields || reason}`,
+        what: `${at} refuses to ${verb} ${object} (${code}): ${REFUSALS[code]}`,
       });
-    case 429: {
-      const seconds = Number(headers?.['retry-after']);
+    case 429:
       return new RotorError('cluster.throttled', {
         what: `${at} is too busy to ${verb} ${object} (429)`,
-        ...(Number.isFinite(seconds) && seconds >= 0 ? { retryAfterMs: seconds * 1_000 } : {}),
+        ...waiting(headers, waitSeconds),
       });
-    }
-    default:
+    default: {
+      const webhook = /failed calling webhook "([\w.-]{1,253})"/.exec(message)?.[1];
       return new RotorError('cluster.unavailable', {
-        what: `${at} answers ${code} to ${verb} ${object}`,
+        what: `${at} answers ${code} to ${verb} ${object}${webhook === undefined ? '' : `: it failed to ask the admission webhook "${webhook}"`}`,
         // 503 is said before anything is done; after other failures of a write nobody knows.
         kind: changes(verb) && code !== 503 ? 'ambiguous' : 'retryable',
+        ...waiting(headers, waitSeconds),
       });
+    }
   }
+}
+
+/** No right would help against these. Their own words may quote what they were asked about: only names are told. */
+function admissionRefusal(message: string, asked: Asked): RotorError | undefined {
+  const { verb, namespace, cluster } = asked;
+  const webhook = /admission webhook "([\w.-]{1,253})" denied/.exec(message)?.[1];
+  const policy = /ValidatingAdmissionPolicy '([\w.-]{1,253})'/.exec(message)?.[1];
+  const quota = /exceeded quota: ([\w.-]{1,253})/.exec(message)?.[1];
+  const refuser =
+    (webhook && `the admission webhook "${webhook}"`) ??
+    (policy && `the ValidatingAdmissionPolicy "${policy}"`) ??
+    (quota && `the ResourceQuota ${namespace}/${quota}`);
+  if (refuser === undefined) return undefined;
+  return new RotorError('cluster.forbidden', {
+    what: `cluster ${cluster}: ${refuser} refuses to ${verb} ${objectOf(asked)}`,
+    hint: quota
+      ? `Raise what ${refuser} allows, or remove what nothing uses.`
+      : `Ask those who run ${refuser} to let it through, or deliver what it wants (labels, annotations, type).`,
+  });
+}
+
+const REFUSALS: Readonly<Record<number, string>> = {
+  405: 'it does not allow that verb on this kind',
+  406: 'it answers in no form that we know',
+  413: 'the object is too large',
+  415: 'it does not know this kind of patch',
+};
+
+/** Nobody has to be waited for longer than that: who asks for more is no API server. */
+const LONGEST_WAIT_S = 3_600;
+
+/** An API server asks for patience by header and in the Status, also when it begins, ends, or lost its etcd (500, 503, 504). */
+function waiting(
+  headers: Answer['headers'],
+  inStatus: number | undefined,
+): { readonly retryAfterMs?: number } {
+  const header = headers?.['retry-after'];
+  const seconds = header !== undefined && /^\d{1,9}$/.test(header) ? Number(header) : inStatus;
+  if (seconds === undefined || !(seconds >= 0)) return {};
+  return { retryAfterMs: Math.min(seconds, LONGEST_WAIT_S) * 1_000 };
 }
 
 /** The missing verb and the object, whether a request was refused or we asked beforehand. */
@@ -104,6 +161,11 @@ function unanswered(error: unknown, asked: Asked): RotorError {
   const cause = error instanceof Error ? error.cause : undefined;
   const code = foreignCode(error) ?? foreignCode(cause) ?? '';
   const object = objectOf(asked);
+  if (/CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/.test(code))
+    return new RotorError('cluster.refused', {
+      what: `cluster ${cluster}: its certificate ${code === 'CERT_HAS_EXPIRED' ? 'has expired' : 'is not valid yet'} (${code})`,
+      hint: 'Renew the certificate of the API server, or set the clock of the machine that the workers run on.',
+    });
   if (TLS.test(code)) {
     return new RotorError('cluster.refused', {
       what: `cluster ${cluster}: its certificate is not trusted (${code})`,
@@ -151,16 +213,36 @@ interface Cause {
   readonly why: string;
 }
 
+interface StatusFacts {
+  readonly reason: string;
+  readonly message: string;
+  readonly causes: readonly Cause[];
+  /** `namespaces shop`: what a 404 is about. */
+  readonly missing: string;
+  readonly waitSeconds: number | undefined;
+}
+
 /** The Status object of an answer. Field paths of `causes` are names only; their messages may quote values. */
-function statusOf(body: unknown): { reason: string; message: string; causes: readonly Cause[] } {
+function statusOf(body: unknown): StatusFacts {
   const status = typeof body === 'string' ? jsonIn(body) : body;
   const { reason, message, details } = (status ?? {}) as {
     reason?: string;
     message?: string;
-    details?: { causes?: { field?: string; reason?: string }[] };
+    details?: {
+      kind?: string;
+      name?: string;
+      retryAfterSeconds?: number;
+      causes?: { field?: string; reason?: string }[];
+    };
   };
   const causes = (details?.causes ?? []).map(({ field = '?', reason: why = '?' }) => ({ field, why }));
-  return { reason: reason ?? 'no reason given', message: message ?? '', causes };
+  return {
+    reason: reason ?? 'no reason given',
+    message: message ?? '',
+    causes,
+    missing: `${details?.kind} ${details?.name}`,
+    waitSeconds: details?.retryAfterSeconds,
+  };
 }
 
 /** `Apply failed with 1 conflict: conflict with "kubectl-edit" using v1: .data.password`: who, and which field names. */
