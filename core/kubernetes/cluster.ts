@@ -8,8 +8,8 @@ import type {
 import type { Call } from '../call.ts';
 import { RotorError } from '../errors.ts';
 import { type Asked, clusterError } from './cluster-errors.ts';
-import { type Collections, collectionsOf } from './collections.ts';
-import { keptConnections } from './connections.ts';
+import type { Collections } from './collections.ts';
+import { type Connection, connect } from './connection.ts';
 
 /** Our name in `managedFields`: what Rotor has set is told from what others have. */
 export const FIELD_MANAGER = 'rotor';
@@ -48,29 +48,28 @@ export class Cluster {
   readonly name: string;
   /** Whole collections as they travel, for informers. */
   readonly collections: Collections;
-  readonly #api: KubernetesObjectApi;
-  readonly #configurationWith: (signal: AbortSignal) => Configuration;
+  readonly #reconnect: () => Promise<Connection>;
   readonly #requestMs: number;
+  #connection: Connection;
+  #renewing: Promise<Connection> | undefined;
 
-  constructor(
-    name: string,
-    api: KubernetesObjectApi,
-    configurationWith: (signal: AbortSignal) => Configuration,
-    collections: Collections,
-    requestMs: number,
-  ) {
-    this.name = name;
-    this.collections = collections;
-    this.#api = api;
-    this.#configurationWith = configurationWith;
+  /** @param reconnect reads the kubeconfig anew: who was let in yesterday may be somebody else today */
+  constructor(first: Connection, reconnect: () => Promise<Connection>, requestMs: number) {
+    this.name = first.context;
+    this.#connection = first;
+    this.#reconnect = reconnect;
     this.#requestMs = requestMs;
+    this.collections = {
+      page: (...asked) => this.#letIn(({ collections }) => collections.page(...asked)),
+      watch: (...asked) => this.#letIn(({ collections }) => collections.watch(...asked)),
+    };
   }
 
   /** @returns undefined when there is none */
   async read(call: Call, ref: ObjectRef): Promise<ClusterObject | undefined> {
     try {
-      return await this.#ask(call, 'get', ref, (options) =>
-        this.#api.read<ClusterObject>(headed(ref), undefined, undefined, undefined, options),
+      return await this.#ask(call, 'get', ref, (options, api) =>
+        api.read<ClusterObject>(headed(ref), undefined, undefined, undefined, options),
       );
     } catch (error) {
       if (error instanceof RotorError && error.code === 'cluster.not-found') return undefined;
@@ -84,8 +83,8 @@ export class Cluster {
     of: Pick<ObjectRef, 'apiVersion' | 'kind' | 'namespace'>,
     labels?: string,
   ): Promise<readonly ClusterObject[]> {
-    const { items } = await this.#ask(call, 'list', { ...of, name: '' }, (options) =>
-      this.#api.list<ClusterObject>(
+    const { items } = await this.#ask(call, 'list', { ...of, name: '' }, (options, api) =>
+      api.list<ClusterObject>(
         of.apiVersion,
         of.kind,
         of.namespace,
@@ -110,8 +109,8 @@ export class Cluster {
    */
   async apply(call: Call, object: ClusterObject, force: boolean, dryRun?: 'dry-run'): Promise<ClusterObject> {
     const ref = refOf(object);
-    return this.#ask(call, 'patch', ref, (options) =>
-      this.#api.patch<ClusterObject>(
+    return this.#ask(call, 'patch', ref, (options, api) =>
+      api.patch<ClusterObject>(
         object,
         undefined,
         dryRun && 'All',
@@ -128,8 +127,8 @@ export class Cluster {
    * `metadata.resourceVersion` as for {@link apply}.
    */
   async applyStatus(call: Call, object: ClusterObject): Promise<ClusterObject> {
-    return this.#ask(call, 'patch', { ...refOf(object), subresource: 'status' }, (options) =>
-      this.#api.patch<ClusterObject>(
+    return this.#ask(call, 'patch', { ...refOf(object), subresource: 'status' }, (options, api) =>
+      api.patch<ClusterObject>(
         object,
         undefined,
         undefined,
@@ -184,8 +183,8 @@ export class Cluster {
    * `/metadata/resourceVersion` it is refused unless that is still the newest (`cluster.conflict`).
    */
   async jsonPatch(call: Call, ref: ObjectRef, operations: readonly JsonOperation[]): Promise<ClusterObject> {
-    return this.#ask(call, 'patch', ref, (options) =>
-      this.#api.patch<ClusterObject>(
+    return this.#ask(call, 'patch', ref, (options, api) =>
+      api.patch<ClusterObject>(
         headed(ref),
         undefined,
         undefined,
@@ -199,8 +198,8 @@ export class Cluster {
 
   /** @throws RotorError `cluster.conflict` when there is one already */
   async create(call: Call, object: ClusterObject, dryRun?: 'dry-run'): Promise<ClusterObject> {
-    return this.#ask(call, 'create', refOf(object), (options) =>
-      this.#api.create<ClusterObject>(object, undefined, dryRun && 'All', FIELD_MANAGER, options),
+    return this.#ask(call, 'create', refOf(object), (options, api) =>
+      api.create<ClusterObject>(object, undefined, dryRun && 'All', FIELD_MANAGER, options),
     );
   }
 
@@ -214,8 +213,8 @@ export class Cluster {
     only?: { readonly uid: string; readonly resourceVersion: string },
   ): Promise<boolean> {
     try {
-      await this.#ask(call, 'delete', ref, (options) =>
-        this.#api.delete(
+      await this.#ask(call, 'delete', ref, (options, api) =>
+        api.delete(
           headed(ref),
           undefined,
           undefined,
@@ -235,8 +234,8 @@ export class Cluster {
 
   #patch(call: Call, ref: ObjectRef, patch: Patch, strategy: PatchStrategy): Promise<ClusterObject> {
     const { metadata, ...header } = headed(ref);
-    return this.#ask(call, 'patch', ref, (options) =>
-      this.#api.patch<ClusterObject>(
+    return this.#ask(call, 'patch', ref, (options, api) =>
+      api.patch<ClusterObject>(
         { ...header, ...patch, metadata: { ...metadata, ...patch.metadata } },
         undefined,
         undefined,
@@ -252,18 +251,47 @@ export class Cluster {
     call: Call,
     verb: Asked['verb'],
     ref: ObjectRef & Pick<Asked, 'subresource'>,
-    request: (options: Configuration) => Promise<T>,
+    request: (options: Configuration, api: KubernetesObjectApi) => Promise<T>,
   ): Promise<T> {
     const asked: Asked = { verb, ...ref, cluster: this.name };
     const doing = `${verb} ${nameOf(ref)} in cluster ${this.name}`;
-    return call.deadline.within(this.#requestMs, call.clock).run(doing, async (signal) => {
-      try {
-        return await request(this.#configurationWith(signal));
-      } catch (error) {
-        signal.throwIfAborted();
-        throw clusterError(error, asked);
-      }
+    return call.deadline.within(this.#requestMs, call.clock).run(doing, (signal) =>
+      this.#letIn(async ({ api, configurationWith }) => {
+        try {
+          return await request(configurationWith(signal), api);
+        } catch (error) {
+          signal.throwIfAborted();
+          throw clusterError(error, asked);
+        }
+      }),
+    );
+  }
+
+  /**
+   * Whom the API server doesn't let in has done nothing there: the request is repeated once with what the kubeconfig says now,
+   * since tokens and certificates in it are renewed while we run.
+   */
+  async #letIn<T>(request: (connection: Connection) => Promise<T>): Promise<T> {
+    const used = this.#connection;
+    try {
+      return await request(used);
+    } catch (error) {
+      if (!(error instanceof RotorError) || error.code !== 'cluster.refused') throw error;
+      const fresh = await this.#renewed(used).catch(() => {
+        throw error;
+      });
+      return request(fresh);
+    }
+  }
+
+  async #renewed(used: Connection): Promise<Connection> {
+    // Somebody else's request was refused as well, and was faster.
+    if (this.#connection !== used) return this.#connection;
+    this.#renewing ??= this.#reconnect().finally(() => {
+      this.#renewing = undefined;
     });
+    this.#connection = await this.#renewing;
+    return this.#connection;
   }
 }
 
@@ -331,59 +359,9 @@ export function kubeconfigClusters(load?: (config: KubeConfig) => void, requestM
 async function openCluster(
   context: string | undefined,
   requestMs: number,
-  load: (config: KubeConfig) => void = (config) => config.loadFromDefault(),
+  load?: (config: KubeConfig) => void,
 ): Promise<Cluster> {
-  const client = await import('@kubernetes/client-node');
-  const config = new client.KubeConfig();
-  try {
-    load(config);
-  } catch (error) {
-    throw new RotorError('config.invalid', {
-      what: 'the kubeconfig cannot be read',
-      hint: 'Correct the file that KUBECONFIG names.',
-      cause: error,
-    });
-  }
-  if (context !== undefined) {
-    if (!config.getContextObject(context)) {
-      const known = config.getContexts().map(({ name }) => name);
-      throw new RotorError('config.invalid', {
-        what: `the kubeconfig has no context "${context}"; it has ${known.join(', ') || 'none'}`,
-        hint: 'Correct `context` in the manifest, or add it to the kubeconfig of the workers.',
-      });
-    }
-    config.setCurrentContext(context);
-  }
-  const server = config.getCurrentCluster()?.server;
-  if (!server) {
-    throw new RotorError('config.invalid', {
-      what: 'there is no cluster: no KUBECONFIG, no ~/.kube/config, no ServiceAccount of a pod',
-      hint: 'Set KUBECONFIG for the workers, or run them in the cluster.',
-    });
-  }
-  const baseServer = new client.ServerConfiguration(server, {});
-  const configuration = client.createConfiguration({
-    baseServer,
-    authMethods: { default: config },
-    promiseMiddleware: [keptConnections(config)],
-  });
-  // The client takes nothing of a request's own configuration but the server: what ends the request comes in by that.
-  const configurationWith = (signal: AbortSignal): Configuration => ({
-    ...configuration,
-    baseServer: {
-      makeRequestContext: (endpoint, method) => {
-        const request = baseServer.makeRequestContext(endpoint, method);
-        request.setSignal(signal);
-        return request;
-      },
-    },
-  });
-  const api = new client.KubernetesObjectApi(configuration);
-  return new Cluster(
-    config.getCurrentContext(),
-    api,
-    configurationWith,
-    collectionsOf(config, client),
-    requestMs,
-  );
+  const first = await connect(context, load);
+  // The same context for good, whatever may become the current one.
+  return new Cluster(first, () => connect(first.context, load), requestMs);
 }

@@ -87,21 +87,22 @@ interface Client {
   };
 }
 
-export function collectionsOf(config: KubeConfig, client: Client): Collections {
+/** @param authenticate makes a request one of ours, over a connection that may be open already */
+export function collectionsOf(
+  config: KubeConfig,
+  client: Client,
+  authenticate: (request: RequestContext) => Promise<void>,
+): Collections {
   const server = config.getCurrentCluster()?.server ?? '';
   const cluster = config.getCurrentContext();
   const library = new client.IsomorphicFetchHttpLibrary();
   const paths = new Map<string, string>();
-  let dispatcher: ReturnType<RequestContext['getDispatcher']>;
 
   const send = async (path: string, accept: string, signal: AbortSignal): Promise<ResponseContext> => {
     const request = new client.RequestContext(server + path, client.HttpMethod.GET);
     request.setHeaderParam('Accept', accept);
     request.setSignal(signal);
-    await config.applySecurityAuthentication(request);
-    // The kubeconfig makes a connection pool for every request; one for all of them keeps connections open.
-    dispatcher ??= request.getDispatcher();
-    if (dispatcher) request.setDispatcher(dispatcher);
+    await authenticate(request);
     return library.send(request).toPromise();
   };
 
