@@ -3,6 +3,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 import type { Logger } from '../core/log.ts';
 import { type ApiServerOptions, type SandboxApi, startApiServer } from './api/server.ts';
 import { startControllers } from './controllers/start.ts';
+import { PodFolder } from './kubelet/pod-folder.ts';
 import { startKubelet } from './kubelet/start.ts';
 
 export interface SandboxOptions {
@@ -28,14 +29,16 @@ export const IMAGES: Readonly<Record<string, readonly string[]>> = {
 
 /** Starts it. Resolves when its node is ready for pods. */
 export async function startSandbox({ folder, log, api: options }: SandboxOptions): Promise<Sandbox> {
-  const api = await startApiServer(options);
+  const nodeFolder = join(folder, 'node');
+  const logFile = (uid: string, container: string) => new PodFolder(nodeFolder, uid).logFile(container);
+  const api = await startApiServer({ logFile, ...options });
   const kubeconfig = api.kubeconfig();
   const config = new KubeConfig();
   config.loadFromString(kubeconfig);
   const controllers = await startControllers(config, { log });
   const node = await startKubelet(config, {
     nodeName: 'sandbox',
-    folder: join(folder, 'node'),
+    folder: nodeFolder,
     log,
     images: IMAGES,
   });

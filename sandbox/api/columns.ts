@@ -88,6 +88,7 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   ],
   '/Secret': [NAME, col('Type', at('type')), col('Data', (o) => keys(o, 'data')), AGE],
   '/ConfigMap': [NAME, col('Data', (o) => keys(o, 'data', 'binaryData')), AGE],
+  '/PersistentVolumeClaim': [NAME, col('Status', at('status', 'phase')), AGE],
   '/Namespace': [NAME, col('Status', at('status', 'phase')), AGE],
   '/Service': [
     NAME,
@@ -141,8 +142,9 @@ const COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   'batch/Job': [
     NAME,
     col('Status', (job) => {
-      const done = objectsAt(job, 'status', 'conditions').find((item) => item.status === 'True');
-      return textAt(done, 'type') ?? 'Running';
+      const met = objectsAt(job, 'status', 'conditions').filter((item) => item.status === 'True');
+      const done = met.find((item) => item.type === 'Complete' || item.type === 'Failed');
+      return textAt(done ?? met[0], 'type') ?? 'Running';
     }),
     col(
       'Completions',

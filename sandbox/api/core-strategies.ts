@@ -1,3 +1,4 @@
+import { jsonIn } from '../../core/json.ts';
 import {
   ensureObject,
   isObject,
@@ -10,7 +11,7 @@ import {
 } from './json.ts';
 import { fill, podSpecDefaults } from './pod-defaults.ts';
 import { podSpecCauses } from './pod-validation.ts';
-import { ApiError, type Cause, forbiddenField, invalidValue, required } from './status.ts';
+import { ApiError, type Cause, forbiddenField, invalidValue, required, tooLong } from './status.ts';
 import type { Strategy } from './strategy.ts';
 
 const CONFIG_KEY = /^[-._a-zA-Z0-9]+$/;
@@ -46,6 +47,46 @@ function illegalByte(text: string): number | undefined {
   return first >= 0 ? first : Math.floor(text.length / 4) * 4;
 }
 
+/** Of all values together, in bytes. */
+const MOST = 1_048_576;
+
+function sizeCauses(object: JsonObject, ...fields: string[]): Cause[] {
+  const sizes = fields.flatMap((field) =>
+    Object.values(objectAt(object, field)).map((value) =>
+      Buffer.byteLength(String(value), field === 'data' && fields.length > 1 ? 'utf8' : 'base64'),
+    ),
+  );
+  const size = sizes.reduce((sum, each) => sum + each, 0);
+  return size > MOST ? [tooLong(fields.length > 1 ? '' : 'data', MOST)] : [];
+}
+
+const NEEDED: Readonly<Record<string, readonly string[]>> = {
+  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
+  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+  'kubernetes.io/dockercfg': ['.dockercfg'],
+  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
+};
+
+/** What each type of Secret has to hold. */
+function typeCauses(secret: JsonObject): Cause[] {
+  const type = textAt(secret, 'type') ?? '';
+  const data = objectAt(secret, 'data');
+  const missing = (NEEDED[type] ?? []).filter((key) => data[key] === undefined);
+  if (type === 'kubernetes.io/basic-auth' && data.username === undefined && data.password === undefined)
+    missing.push('username', 'password');
+  const causes = missing.map((key) => required(`data[${key}]`));
+  for (const key of ['.dockerconfigjson', '.dockercfg']) {
+    const text = NEEDED[type]?.includes(key) ? textAt(secret, 'data', key) : undefined;
+    if (text !== undefined && !isJson(text))
+      causes.push(invalidValue(`data[${key}]`, '<secret contents redacted>', 'invalid character'));
+  }
+  return causes;
+}
+
+function isJson(base64: string): boolean {
+  return jsonIn(Buffer.from(base64, 'base64').toString('utf8')) !== undefined;
+}
+
 const secret: Strategy = {
   defaults: (object) => {
     for (const [key, value] of Object.entries(objectAt(object, 'data'))) {
@@ -62,18 +103,7 @@ const secret: Strategy = {
     fill(object, { type: 'Opaque' });
     if (isObject(object.data) && Object.keys(object.data).length === 0) delete object.data;
   },
-  validate: (object) => {
-    const causes = keyCauses(object, 'data');
-    const needed: Readonly<Record<string, readonly string[]>> = {
-      'kubernetes.io/tls': ['tls.crt', 'tls.key'],
-      'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
-      'kubernetes.io/ssh-auth': ['ssh-privatekey'],
-    };
-    for (const key of needed[textAt(object, 'type') ?? ''] ?? []) {
-      if (valueAt(object, 'data', key) === undefined) causes.push(required(`data[${key}]`));
-    }
-    return causes;
-  },
+  validate: (object) => [...keyCauses(object, 'data'), ...sizeCauses(object, 'data'), ...typeCauses(object)],
   validateUpdate: (object, before) => {
     const kept = object.type === before.type;
     const causes = kept ? [] : [invalidValue('type', object.type, 'field is immutable')];
@@ -82,7 +112,10 @@ const secret: Strategy = {
 };
 
 const configMap: Strategy = {
-  validate: (object) => keyCauses(object, 'data', 'binaryData'),
+  validate: (object) => [
+    ...keyCauses(object, 'data', 'binaryData'),
+    ...sizeCauses(object, 'data', 'binaryData'),
+  ],
   validateUpdate: (object, before) => frozenCauses(object, before, 'data', 'binaryData'),
 };
 

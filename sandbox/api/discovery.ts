@@ -84,6 +84,7 @@ function subresource(type: ResourceType, name: string): JsonObject {
     return { ...base, group: 'policy', version: 'v1', kind: 'Eviction', verbs: ['create'] };
   }
   if (name === 'binding') return { ...base, kind: 'Binding', verbs: ['create'] };
+  if (name === 'log') return { ...base, kind: type.kind, verbs: ['get'] };
   const verbs = name === 'finalize' ? ['update'] : ['get', 'patch', 'update'];
   return { ...base, kind: type.kind, verbs };
 }

@@ -6,6 +6,7 @@ import { impersonated } from './impersonation.ts';
 import type { JsonObject } from './json.ts';
 import { openapiDocument, openapiIndex, openapiV2 } from './openapi.ts';
 import { checkPatchType } from './patching.ts';
+import { type LogFile, sendLog } from './pod-logs.ts';
 import { attributesOf, authorize } from './rbac.ts';
 import { type ApiRequest, readRequest } from './request.ts';
 import { type Answer, answerResource } from './resource-requests.ts';
@@ -18,6 +19,7 @@ export interface Serving {
   readonly faults: Faults;
   readonly watches: WatchSettings;
   readonly url: string;
+  readonly logFile: LogFile | undefined;
 }
 
 /** Answers one request; refusals become Status objects, bugs a 500. */
@@ -61,6 +63,10 @@ async function answered(
     const found = nonResource(serving, request);
     if (found) return { code: 200, body: found };
     response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('404 page not found\n');
+    return undefined;
+  }
+  if (request.target.subresource === 'log') {
+    await sendLog(world, request.target, request, response, serving.logFile);
     return undefined;
   }
   if (request.verb === 'patch') checkPatchType(request.target, mediaType(message));

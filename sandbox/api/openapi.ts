@@ -1,4 +1,4 @@
-import type { JsonObject } from './json.ts';
+import { isObject, type JsonObject } from './json.ts';
 import type { Registry } from './registry.ts';
 import { groupVersionOf, type ResourceType } from './resources.ts';
 
@@ -14,7 +14,7 @@ export function openapiIndex(registry: Registry): JsonObject {
 
 /**
  * The answer of `/openapi/v3/api/v1` and its like. It has only what clients look for before they send: that
- * a resource takes `dryRun`, `fieldValidation` and server-side apply. It describes no fields.
+ * a resource takes `dryRun`, `fieldValidation` and server-side apply; and for `kubectl explain` the schemas of CRDs.
  */
 export function openapiDocument(registry: Registry, path: string): JsonObject | undefined {
   const types = registry.all().filter((type) => pathOf(type) === path);
@@ -36,7 +36,36 @@ export function openapiDocument(registry: Registry, path: string): JsonObject | 
       },
     };
   }
-  return { openapi: '3.0.0', info: { title: 'Kubernetes', version: 'sandbox' }, paths };
+  return {
+    openapi: '3.0.0',
+    info: { title: 'Kubernetes', version: 'sandbox' },
+    paths,
+    components: { schemas: Object.fromEntries(types.map((type) => [schemaName(type), schemaOf(type)])) },
+  };
+}
+
+function schemaName({ group, version, kind }: ResourceType): string {
+  return [...(group === '' ? ['io.k8s.api.core'] : group.split('.').reverse()), version, kind].join('.');
+}
+
+function schemaOf({ group, version, kind, custom }: ResourceType): JsonObject {
+  const text = (description: string): JsonObject => ({ type: 'string', description });
+  const own = custom?.schema ?? {
+    description:
+      "The sandbox describes no fields of Kubernetes' own kinds: see kubernetes.io/docs/reference.",
+  };
+  const properties = {
+    apiVersion: text('Group and version of the object.'),
+    kind: text('Kind of the object.'),
+    metadata: { type: 'object', description: 'Name, namespace, labels, annotations.' },
+    ...(isObject(own.properties) ? own.properties : {}),
+  };
+  return {
+    ...own,
+    type: 'object',
+    properties,
+    'x-kubernetes-group-version-kind': [{ group, version, kind }],
+  };
 }
 
 /** The answer of `/openapi/v2`: empty, but well-formed. */

@@ -111,10 +111,19 @@ const event: Strategy = {
   },
 };
 
+/** A node of the sandbox makes a folder for any claim that a pod names: there is nothing to wait for. */
+const claim: Strategy = {
+  created: (object) => {
+    object.status = { phase: 'Bound' };
+  },
+  defaults: (object) => fill(ensureObject(object, 'spec'), { volumeMode: 'Filesystem' }),
+};
+
 /** Kinds of the smaller groups. */
 export const otherStrategies: Readonly<Record<string, Strategy>> = {
   '/Endpoints': { defaults: endpoints },
   '/Event': event,
+  '/PersistentVolumeClaim': claim,
   'events.k8s.io/Event': event,
   [`${RBAC}/Role`]: role,
   [`${RBAC}/ClusterRole`]: role,

@@ -4,10 +4,10 @@ import { DNS_LABEL, DNS_LABEL_RULE } from './validate-metadata.ts';
 
 const C_IDENTIFIER_LIKE = /^[^=]+$/;
 
-/** Causes against a pod spec; `path` leads to it. */
-export function podSpecCauses(spec: JsonObject, path: string): Cause[] {
+/** Causes against a pod spec; `path` leads to it, `claimed` are volumes that its pods will have besides. */
+export function podSpecCauses(spec: JsonObject, path: string, claimed: readonly string[] = []): Cause[] {
   const causes: Cause[] = [];
-  const volumes = new Set<string>();
+  const volumes = new Set<string>(claimed);
   objectsAt(spec, 'volumes').forEach((volume, index) => {
     causes.push(...dnsLabel(`${path}.volumes[${index}].name`, textAt(volume, 'name')));
     volumes.add(textAt(volume, 'name') ?? '');

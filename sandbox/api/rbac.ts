@@ -34,6 +34,26 @@ export function allowedBy(world: World, wanted: Attributes): string | undefined 
   return undefined;
 }
 
+/** All that somebody may do in a namespace, as a SelfSubjectRulesReview tells it. */
+export function rulesFor(world: World, user: User, namespace: string): JsonObject {
+  const bindings = [
+    ...world.store.list(`${RBAC}/clusterrolebindings`),
+    ...(namespace === '' ? [] : world.store.list(`${RBAC}/rolebindings`, namespace)),
+  ].filter((binding) => objectsAt(binding, 'subjects').some((subject) => names(subject, user, binding)));
+  const rules = bindings.flatMap((binding) => objectsAt(roleOf(world, binding, namespace), 'rules'));
+  return {
+    resourceRules: rules.filter((rule) => rule.resources !== undefined),
+    nonResourceRules: rules.filter((rule) => rule.nonResourceURLs !== undefined),
+  };
+}
+
+function roleOf(world: World, binding: JsonObject, namespace: string): JsonObject | undefined {
+  const name = textAt(binding, 'roleRef', 'name') ?? '';
+  return textAt(binding, 'roleRef', 'kind') === 'ClusterRole'
+    ? world.store.get(`${RBAC}/clusterroles`, '', name)
+    : world.store.get(`${RBAC}/roles`, namespace, name);
+}
+
 function allowedThrough(
   world: World,
   binding: JsonObject,
@@ -44,10 +64,7 @@ function allowedThrough(
   if (!subject) return undefined;
   const roleName = textAt(binding, 'roleRef', 'name') ?? '';
   const roleKind = textAt(binding, 'roleRef', 'kind') ?? '';
-  const role =
-    roleKind === 'ClusterRole'
-      ? world.store.get(`${RBAC}/clusterroles`, '', roleName)
-      : world.store.get(`${RBAC}/roles`, wanted.namespace, roleName);
+  const role = roleOf(world, binding, wanted.namespace);
   if (!objectsAt(role, 'rules').some((rule) => permits(rule, wanted))) return undefined;
   const namespace = textAt(binding, 'metadata', 'namespace');
   const name = textAt(binding, 'metadata', 'name') ?? '';
@@ -167,6 +184,7 @@ export function bootstrapRoles(): Readonly<Record<string, JsonObject[]>> {
         apiGroups: ['authorization.k8s.io'],
         resources: ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'],
       },
+      { verbs: ['create'], apiGroups: ['authentication.k8s.io'], resources: ['selfsubjectreviews'] },
     ],
   };
 }

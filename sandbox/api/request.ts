@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Registry } from './registry.ts';
 import type { ResourceType } from './resources.ts';
-import { noSuchPath } from './status.ts';
+import { noSuchPath, notInSandbox } from './status.ts';
 
 /** What a request asks for, read from its method, path and query. */
 export interface ApiRequest {
@@ -48,6 +48,21 @@ export function readRequest(message: IncomingMessage, registry: Registry): ApiRe
   return request;
 }
 
+const NO_CONTAINER = 'its containers are processes of this machine: look at them there';
+const NO_PROXY = 'its pods listen on 127.0.0.1, at the ports of their annotation sandbox.rotor.dev/ports';
+
+/** What a real server has and people try, with what to do instead. */
+const ABSENT: Readonly<Record<string, string>> = {
+  'pods/exec': `no exec; ${NO_CONTAINER}`,
+  'pods/attach': `no attach; ${NO_CONTAINER}`,
+  'pods/ephemeralcontainers': `no ephemeral containers; ${NO_CONTAINER}`,
+  'pods/portforward': `no port-forward; ${NO_PROXY}`,
+  'pods/proxy': `no proxy; ${NO_PROXY}`,
+  'services/proxy': `no proxy; ${NO_PROXY}`,
+  'serviceaccounts/token':
+    'no tokens of service accounts; act as one: kubectl --as system:serviceaccount:NAMESPACE:NAME',
+};
+
 export function isTrue(text: string | null | undefined): boolean {
   return text === 'true' || text === '1';
 }
@@ -73,7 +88,11 @@ function targetOf(path: string, registry: Registry): Target | 'unknown' | undefi
 function below(type: ResourceType, namespace: string, rest: string[]): Target | 'unknown' {
   const [name = '', subresource = '', ...more] = rest;
   if (more.length > 0) return 'unknown';
-  if (subresource !== '' && !type.subresources.includes(subresource)) return 'unknown';
+  if (subresource !== '' && !type.subresources.includes(subresource)) {
+    const absent = type.group === '' ? ABSENT[`${type.plural}/${subresource}`] : undefined;
+    if (absent !== undefined) throw notInSandbox(absent);
+    return 'unknown';
+  }
   return { type, namespace, name, subresource };
 }
 

@@ -44,10 +44,11 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
     Namespace: { short: ['ns'], cluster: true, sub: ['status', 'finalize'] },
     Secret: {},
     ConfigMap: { short: ['cm'] },
-    Pod: { short: ['po'], sub: ['status', 'eviction', 'binding'], all: true, gen: true },
+    Pod: { short: ['po'], sub: ['status', 'eviction', 'binding', 'log'], all: true, gen: true },
     Service: { short: ['svc'], sub: STATUS, all: true },
     Endpoints: { short: ['ep'], plural: 'endpoints' },
     ServiceAccount: { short: ['sa'] },
+    PersistentVolumeClaim: { short: ['pvc'], sub: STATUS },
     Event: { short: ['ev'] },
     Node: { short: ['no'], cluster: true, sub: STATUS },
   },
@@ -80,10 +81,14 @@ const TABLE: Readonly<Record<string, Readonly<Record<string, Row>>>> = {
   'apiextensions.k8s.io/v1': {
     CustomResourceDefinition: { short: ['crd', 'crds'], cluster: true, sub: STATUS, gen: true },
   },
-  'authentication.k8s.io/v1': { TokenReview: { cluster: true, review: true } },
+  'authentication.k8s.io/v1': {
+    TokenReview: { cluster: true, review: true },
+    SelfSubjectReview: { cluster: true, review: true },
+  },
   'authorization.k8s.io/v1': {
     SubjectAccessReview: { cluster: true, review: true },
     SelfSubjectAccessReview: { cluster: true, review: true },
+    SelfSubjectRulesReview: { cluster: true, review: true },
   },
 };
 

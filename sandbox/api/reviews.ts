@@ -1,11 +1,11 @@
 import { type JsonObject, objectAt, textAt, textsAt } from './json.ts';
-import { allowedBy, reviewedAttributes } from './rbac.ts';
+import { allowedBy, reviewedAttributes, rulesFor } from './rbac.ts';
 import type { Sent } from './resource-requests.ts';
 import { groupVersionOf, type ResourceType } from './resources.ts';
 import type { User } from './users.ts';
 import type { World } from './world.ts';
 
-/** Answers a TokenReview, SubjectAccessReview or SelfSubjectAccessReview. @throws ApiError */
+/** Answers reviews of tokens, of who one is, and of what somebody may do. @throws ApiError */
 export function review(world: World, type: ResourceType, sent: Sent): JsonObject {
   const body = sent.object();
   const spec = objectAt(body, 'spec');
@@ -17,6 +17,9 @@ export function review(world: World, type: ResourceType, sent: Sent): JsonObject
     status,
   });
   if (type.kind === 'TokenReview') return answer(tokenStatus(world, textAt(spec, 'token') ?? ''));
+  if (type.kind === 'SelfSubjectReview') return answer({ userInfo: userInfo(sent.user) });
+  if (type.kind === 'SelfSubjectRulesReview')
+    return answer({ ...rulesFor(world, sent.user, textAt(spec, 'namespace') ?? ''), incomplete: false });
   const user = type.kind === 'SelfSubjectAccessReview' ? sent.user : subjectOf(spec);
   const why = allowedBy(world, reviewedAttributes(user, spec));
   return answer({ allowed: why !== undefined, ...(why ? { reason: why } : {}) });
@@ -33,10 +36,13 @@ function subjectOf(spec: JsonObject): User {
 function tokenStatus(world: World, token: string): JsonObject {
   const user = world.users.ofToken(token);
   if (!user) return { user: {}, error: 'invalid bearer token' };
-  const { name, uid, groups } = user;
   return {
     authenticated: true,
-    user: { username: name, uid, groups: [...groups] },
+    user: userInfo(user),
     audiences: ['https://kubernetes.default.svc'],
   };
+}
+
+function userInfo({ name, uid, groups }: User): JsonObject {
+  return { username: name, uid, groups: [...groups] };
 }

@@ -11,6 +11,7 @@ import { followDefinitions } from './definitions.ts';
 import { type Faults, noFaults } from './faults.ts';
 import { handle } from './handler.ts';
 import type { KubeObject } from './json.ts';
+import type { LogFile } from './pod-logs.ts';
 import { Registry } from './registry.ts';
 import { Store } from './store.ts';
 import { Users } from './users.ts';
@@ -25,6 +26,8 @@ export interface ApiServerOptions {
   readonly historySize?: number;
   readonly bookmarkEveryMs?: number;
   readonly faults?: Partial<Faults>;
+  /** Where the node beside it keeps the logs of containers; none are shown without. */
+  readonly logFile?: LogFile;
 }
 
 /** An object that is kept as it is given. */
@@ -61,9 +64,9 @@ export interface SandboxApi {
 
 /**
  * Starts an API server in this process, with nothing in it but what every cluster has. Garbage and namespaces
- * are collected; no other controller runs, so nobody makes pods of deployments. Not there: logs, exec, proxies,
- * admission webhooks, quotas, anonymous requests, tokens of service accounts, descriptions of fields (kubectl
- * explain), most of protobuf. Fields of built-in kinds other than Secret and ConfigMap are not checked against
+ * are collected; no other controller runs, so nobody makes pods of deployments. Not there: exec, proxies, admission
+ * webhooks, quotas, anonymous requests, tokens of service accounts, descriptions of fields of built-in kinds
+ * (kubectl explain), most of protobuf. Fields of built-in kinds other than Secret and ConfigMap are not checked against
  * a type: an unknown one is kept where a real server drops or refuses it.
  */
 export async function startApiServer(options: ApiServerOptions = {}): Promise<SandboxApi> {
@@ -85,7 +88,7 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Sa
 
   const { key, certificate } = certificates;
   const server = createServer({ key, cert: certificate }, (request, response) => {
-    void handle({ world, faults, watches, url }, request, response);
+    void handle({ world, faults, watches, url, logFile: options.logFile }, request, response);
   });
   // Watches are silent for as long as nothing changes.
   server.requestTimeout = 0;

@@ -107,6 +107,11 @@ export function methodNotAllowed(): ApiError {
   return new ApiError(405, 'MethodNotAllowed', message, {});
 }
 
+/** For what a real server has and this one hasn't. */
+export function notInSandbox(what: string): ApiError {
+  return new ApiError(405, 'MethodNotAllowed', `the sandbox has ${what}`, {});
+}
+
 /** The 410 of a watch or a continued list whose version is no longer kept. */
 export function expired(message: string): ApiError {
   return new ApiError(410, 'Expired', message);
@@ -150,5 +155,11 @@ export const unsupported = (field: string, value: unknown, allowed: readonly str
 export const duplicate = (field: string, value: unknown): Cause => ({
   reason: 'FieldValueDuplicate',
   message: `Duplicate value: ${show(value)}`,
+  field,
+});
+
+export const tooLong = (field: string, most: number): Cause => ({
+  reason: 'FieldValueTooLong',
+  message: `Too long: may not be more than ${most} bytes`,
   field,
 });

@@ -1,4 +1,13 @@
-import { ensureObject, isObject, type JsonObject, objectAt, same, textAt, valueAt } from './json.ts';
+import {
+  ensureObject,
+  isObject,
+  type JsonObject,
+  objectAt,
+  objectsAt,
+  same,
+  textAt,
+  valueAt,
+} from './json.ts';
 import { fill, podSpecDefaults } from './pod-defaults.ts';
 import { podSpecCauses } from './pod-validation.ts';
 import { objectSelector } from './selectors.ts';
@@ -23,7 +32,9 @@ function selectorCauses(object: JsonObject): Cause[] {
 /** Workloads that keep pods running: a selector that matches the template, replicas, restart always. */
 function alwaysRunning(object: JsonObject): Cause[] {
   const spec = objectAt(object, 'spec', 'template', 'spec');
-  const causes = [...selectorCauses(object), ...podSpecCauses(spec, 'spec.template.spec')];
+  const claims = objectsAt(object, 'spec', 'volumeClaimTemplates');
+  const claimed = claims.map((claim) => textAt(claim, 'metadata', 'name') ?? '');
+  const causes = [...selectorCauses(object), ...podSpecCauses(spec, 'spec.template.spec', claimed)];
   const replicas = valueAt(object, 'spec', 'replicas');
   if (Number(replicas) < 0) {
     causes.unshift(invalidValue('spec.replicas', replicas, 'must be greater than or equal to 0'));

@@ -21,6 +21,24 @@ spec:
         - { name: app, image: "app:IMAGE", env: [{ name: A, value: "1" }], ports: [{ containerPort: 80 }] }
 `;
 
+const CRD = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: { name: gadgets.GROUP }
+spec:
+  group: GROUP
+  scope: Namespaced
+  names: { plural: gadgets, kind: Gadget }
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema:
+        openAPIV3Schema:
+          type: object
+          properties: { count: { type: integer, description: How many there are. } }
+`;
+
 describe.skipIf(missing !== undefined)('kubectl', () => {
   let cluster: Cluster;
   let namespace: string;
@@ -80,6 +98,36 @@ describe.skipIf(missing !== undefined)('kubectl', () => {
       'RollingUpdateStrategy:  25% max unavailable',
     );
     await kubectl('delete', '-f', await manifest('3'));
+  });
+
+  it('tells who one is, and all that one may do', async () => {
+    expect(await kubectl('auth', 'whoami')).toMatch(/Groups +\[.*system:masters/);
+    await kubectl('create', 'role', 'lister', '--verb=list', '--resource=configmaps');
+    await kubectl('create', 'rolebinding', 'lister', '--role=lister', '--user=adam');
+    expect(await kubectl('auth', 'can-i', '--list', '--as', 'adam')).toMatch(
+      /configmaps +\[\] +\[\] +\[list\]/,
+    );
+  });
+
+  it('makes jobs and cron jobs', async () => {
+    await kubectl('create', 'job', 'once', '--image=app:1', '--', 'true');
+    await kubectl('create', 'cronjob', 'daily', '--image=app:1', '--schedule=@daily', '--', 'true');
+    expect(await kubectl('get', 'cronjob', 'daily', '-o', 'jsonpath={.spec.schedule}')).toBe('@daily');
+    const path = '{.spec.template.spec.restartPolicy} {.spec.template.spec.containers[0].command}';
+    expect(await kubectl('get', 'job', 'once', '-o', `jsonpath=${path}`)).toBe('Never ["true"]');
+    await kubectl('delete', 'job/once', 'cronjob/daily');
+  });
+
+  it('explains the fields of a custom resource', async () => {
+    const definition = join(folder, 'crd.yaml');
+    const group = `g${namespace.slice(-10)}.test`;
+    cluster.cleanUp(`/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gadgets.${group}`);
+    await writeFile(definition, CRD.replaceAll('GROUP', group));
+    await kubectl('apply', '-f', definition);
+    await kubectl('wait', '--for=condition=Established', `crd/gadgets.${group}`, '--timeout=10s');
+    const explained = () => kubectl('explain', 'gadgets', '--api-version', `${group}/v1`).catch(String);
+    // A real server publishes a schema a moment after the kind.
+    await expect.poll(explained, { timeout: 20_000 }).toContain('How many there are.');
   });
 
   it('waits for what it is told', async () => {

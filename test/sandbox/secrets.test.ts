@@ -46,6 +46,31 @@ it('is frozen once it is immutable, and can still be deleted', async () => {
   expect((await cluster.call('DELETE', `${path}/frozen`)).status).toBe(200);
 });
 
+it.each<[string, object, string]>([
+  [
+    'kubernetes.io/basic-auth',
+    { x: 'YQ==' },
+    '[data[username]: Required value, data[password]: Required value]',
+  ],
+  ['kubernetes.io/ssh-auth', {}, 'data[ssh-privatekey]: Required value'],
+  ['kubernetes.io/tls', { 'tls.crt': 'YQ==' }, 'data[tls.key]: Required value'],
+  ['kubernetes.io/dockercfg', {}, 'data[.dockercfg]: Required value'],
+  [
+    'kubernetes.io/dockerconfigjson',
+    { '.dockerconfigjson': 'YQ==' },
+    'data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": invalid character',
+  ],
+  [
+    'Opaque',
+    { x: Buffer.alloc(1_048_577).toString('base64') },
+    'data: Too long: may not be more than 1048576 bytes',
+  ],
+])('of type %s holds what the type asks for, and no more than 1 MiB', async (type, data, told) => {
+  const { status, body } = await post({ metadata: { name: 'typed-anew' }, type, data });
+  expect(status).toBe(422);
+  expect(body.message).toContain(`Secret "typed-anew" is invalid: ${told}`);
+});
+
 it('has keys that are file names, and values that are base64', async () => {
   const badKey = await post({ metadata: { name: 'key' }, data: { 'a/b': 'YQ==' } });
   expect(badKey.status).toBe(422);
