@@ -1,11 +1,12 @@
 import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
 import { type Api, ignoring, reasonOf, statusOf } from '../controllers/client/api.ts';
 import { LEASES, NODES } from '../controllers/client/kinds.ts';
+import type { Node } from '../controllers/client/wire.ts';
 import { seconds } from './container.ts';
 import type { Settings } from './options.ts';
 
 const LEASE_NAMESPACE = 'kube-node-lease';
-const NOT_READY_TAINT = 'node.kubernetes.io/not-ready';
+const NOT_READY_TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
 
 /** Makes this machine known as a node, or says anew that it is ready. */
 export async function registerNode(api: Api, settings: Settings): Promise<void> {
@@ -24,9 +25,18 @@ export async function registerNode(api: Api, settings: Settings): Promise<void> 
   const node = await api.patch(NODES, { name }, { metadata: { labels: metadata.labels } });
   await api.patch(NODES, { name }, { status: nodeStatus(settings, goArch) }, 'status');
   // The API server marks every new node; the controller that would clear the mark may not be running.
-  const taints = node.spec?.taints?.filter(({ key }) => key !== NOT_READY_TAINT);
+  const taints = node.spec?.taints?.filter(({ key }) => !NOT_READY_TAINTS.includes(key));
   if (taints && taints.length !== node.spec?.taints?.length)
     await api.patch(NODES, { name }, { spec: { taints: taints.length > 0 ? taints : null } });
+}
+
+/**
+ * Whether nobody takes this node for ready: who watches over nodes doubts one that was silent for a while, and believes again
+ * only what the node itself says.
+ */
+export function isDoubted({ status }: Node): boolean {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  return ready !== undefined && ready.status !== 'True';
 }
 
 function nodeStatus({ clock, address, nodeName }: Settings, architecture: string): object {
@@ -85,9 +95,21 @@ export async function heartbeat(api: Api, settings: Settings, signal: AbortSigna
       await api.patch(LEASES, at, { spec });
     } catch (error) {
       const missing = statusOf(error) === 404;
-      const made = missing ? api.create(LEASES, { metadata: at, spec }) : Promise.reject(error);
+      const made = missing ? createLease(api, settings, at, spec) : Promise.reject(error);
       await made.catch((again: unknown) => log.debug({ reason: reasonOf(again) }, 'no heartbeat'));
     }
     await clock.sleep(heartbeatMs, signal).catch(() => undefined);
   }
+}
+
+/** The lease goes with its node. */
+async function createLease(
+  api: Api,
+  { nodeName }: Settings,
+  at: { readonly name: string; readonly namespace: string },
+  spec: object,
+): Promise<unknown> {
+  const { metadata } = await api.get(NODES, { name: nodeName });
+  const owner = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: metadata.uid };
+  return api.create(LEASES, { metadata: { ...at, ownerReferences: [owner] }, spec });
 }

@@ -9,7 +9,7 @@ import { keyOf } from '../controllers/client/object-store.ts';
 import type { Pod } from '../controllers/client/wire.ts';
 import { WorkQueue } from '../controllers/client/work-queue.ts';
 import { refersTo } from './environment.ts';
-import { heartbeat, registerNode } from './node.ts';
+import { heartbeat, isDoubted, registerNode } from './node.ts';
 import type { KubeletOptions, Settings } from './options.ts';
 import { PodRunner } from './pod.ts';
 import { killLeftovers } from './process.ts';
@@ -92,6 +92,21 @@ export async function startKubelet(kubeConfig: KubeConfig, options: KubeletOptio
   };
   const onSecret = onConfiguration('secret');
   const onConfigMap = onConfiguration('configMap');
+  const believed = new WorkQueue(
+    async () => {
+      const node = nodes.get(undefined, nodeName);
+      if (node && isDoubted(node)) await registerNode(api, settings);
+      return undefined;
+    },
+    {
+      clock,
+      signal,
+      workers: 1,
+      onError: (node, error) =>
+        log.warn({ node, reason: reasonOf(error) }, 'node could not say that it runs'),
+    },
+  );
+  nodes.onChange(({ after }) => after?.metadata.name === nodeName && believed.add(nodeName));
   pods.onChange(({ before, after }) => onPod(before, after));
   secrets.onChange(({ after }) => after && onSecret(after));
   configMaps.onChange(({ after }) => after && onConfigMap(after));
@@ -105,7 +120,7 @@ export async function startKubelet(kubeConfig: KubeConfig, options: KubeletOptio
   return {
     stop: async () => {
       abort.abort();
-      await scheduler.drained();
+      await Promise.all([scheduler.drained(), believed.drained()]);
       await Promise.all([...runners.values()].map((runner) => runner.end(0, false)));
       await beating;
     },

@@ -114,7 +114,8 @@ export async function aShop({
   const reports = await mkdtemp(join(tmpdir(), 'rotor-reports-'));
   onTestFinished(async () => {
     await namespace.remove();
-    await rm(reports, { recursive: true, force: true });
+    // A pod that has not ended yet may still be writing its last report.
+    await rm(reports, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   });
   const { name } = namespace;
   await namespace.create({

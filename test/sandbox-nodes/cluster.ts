@@ -13,12 +13,14 @@ import type { ObjectStore } from '../../sandbox/controllers/client/object-store.
 import type { Pod, Stored } from '../../sandbox/controllers/client/wire.ts';
 import { startControllers } from '../../sandbox/controllers/start.ts';
 import { startKubelet } from '../../sandbox/kubelet/start.ts';
+import { ANY_POD, forgetNode, nodesOf, TEST_NODE, untilPodsAreLetIn } from '../setup/given-cluster.ts';
 
 /** A cluster of one node, with a namespace for one suite. */
 export interface TestCluster {
   readonly api: Api;
   readonly kubeConfig: KubeConfig;
   readonly namespace: string;
+  readonly nodeName: string;
   readonly folder: string;
   readonly pods: ObjectStore<Pod>;
   /** Resolves with the first defined value; looks whenever a pod changes, and now and then. */
@@ -58,13 +60,18 @@ export async function startCluster(): Promise<TestCluster> {
   const log = createLog('sandbox', { level: process.env.ROTOR_TEST_LOG ?? 'error' });
   const api = connectApi(kubeConfig);
   const namespace = `nodes-${randomBytes(4).toString('hex')}`;
-  await ignoring([404, 405], api.create(kinds.NAMESPACES, { metadata: { name: namespace } }));
+  const nodeName = `${TEST_NODE}${namespace}`;
+  await ignoring(
+    [404, 405],
+    api.create(kinds.NAMESPACES, { metadata: { name: namespace, labels: ANY_POD } }),
+  );
+  await untilPodsAreLetIn(kubeConfig, namespace);
   const folder = await mkdtemp(join(tmpdir(), 'rotor-node-'));
   const controllers = foreignControllers ? undefined : await startControllers(kubeConfig, { log });
   const images = { 'sandbox/node': [process.execPath] };
   const start = () =>
     startKubelet(kubeConfig, {
-      nodeName: namespace,
+      nodeName,
       folder,
       log,
       images,
@@ -78,6 +85,7 @@ export async function startCluster(): Promise<TestCluster> {
     api,
     kubeConfig,
     namespace,
+    nodeName,
     folder,
     pods,
     until: (what, look, ms = 20_000) => until(pods, what, look, ms),
@@ -91,7 +99,7 @@ export async function startCluster(): Promise<TestCluster> {
       await kubelet.stop();
       await controllers?.stop();
       watching.abort();
-      await api.delete(kinds.NODES, { name: namespace });
+      await forgetNode(kubeConfig, nodeName);
       await ignoring([404, 405], api.delete(kinds.NAMESPACES, { name: namespace }));
       await stopServer();
       await rm(folder, { recursive: true, force: true });
@@ -104,6 +112,7 @@ async function connect(): Promise<{ kubeConfig: KubeConfig; stopServer: () => Pr
   const given = process.env.ROTOR_TEST_KUBECONFIG;
   if (given) {
     kubeConfig.loadFromFile(given);
+    for (const name of (await nodesOf(kubeConfig)).dead) await forgetNode(kubeConfig, name);
     return { kubeConfig, stopServer: async () => undefined };
   }
   const { startApiServer } = (await import(STAND_IN.href)) as {

@@ -62,11 +62,11 @@ export function setPromises(the: () => TestCluster): void {
   });
 
   it('a DaemonSet runs one pod on the node, and replaces it', async () => {
-    const { api, namespace } = the();
+    const { api, namespace, nodeName } = the();
     const template = serverTemplate('every', '1');
     const onThisNode = (version: string) => {
       const { metadata = {}, spec } = serverTemplate('every', version);
-      const selector = { 'kubernetes.io/hostname': namespace };
+      const selector = { 'kubernetes.io/hostname': nodeName };
       return { metadata, spec: { containers: [], ...spec, nodeSelector: selector } };
     };
     await api.create(DAEMON_SETS, {

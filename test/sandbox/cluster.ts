@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, writeFile } from 'node:fs/promises';
+import type { RequestOptions } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CoreV1Api, KubeConfig, KubernetesObjectApi } from '@kubernetes/client-node';
 import { afterAll } from 'vitest';
 import { type SandboxApi, startApiServer } from '../../sandbox/api/server.ts';
+import { ANY_POD, untilPodsAreLetIn } from '../setup/given-cluster.ts';
 
 const given = process.env.ROTOR_TEST_KUBECONFIG;
 
@@ -48,14 +49,16 @@ export const onSandbox = given === undefined;
 /** Connects to the cluster under test for one suite. */
 export async function useCluster(): Promise<Cluster> {
   const sandbox = given === undefined ? await startApiServer() : undefined;
-  const text = sandbox ? sandbox.kubeconfig() : readFileSync(given ?? '', 'utf8');
   const config = new KubeConfig();
-  config.loadFromString(text);
+  // Files that a kubeconfig names lie beside it.
+  if (sandbox) config.loadFromString(sandbox.kubeconfig());
+  else config.loadFromFile(given ?? '');
   const core = config.makeApiClient(CoreV1Api);
   const call = caller(config);
   const paths: string[] = [];
   const folder = await mkdtemp(join(tmpdir(), 'rotor-cluster-'));
-  await writeFile(join(folder, 'kubeconfig'), text, { mode: 0o600 });
+  const kubeconfig = sandbox ? join(folder, 'kubeconfig') : (given ?? '');
+  if (sandbox) await writeFile(kubeconfig, sandbox.kubeconfig(), { mode: 0o600 });
   afterAll(async () => {
     for (const path of paths.reverse()) await call('DELETE', path);
     await sandbox?.stop();
@@ -67,35 +70,39 @@ export async function useCluster(): Promise<Cluster> {
     objects: KubernetesObjectApi.makeApiClient(config),
     namespace: async () => {
       const name = `rotor-test-${randomBytes(5).toString('hex')}`;
-      await core.createNamespace({ body: { metadata: { name } } });
+      await core.createNamespace({ body: { metadata: { name, labels: ANY_POD } } });
       paths.push(`/api/v1/namespaces/${name}`);
+      await untilPodsAreLetIn(config, name);
       return name;
     },
     cleanUp: (path) => paths.push(path),
     call,
-    kubectl: (...args) => runKubectl(['--kubeconfig', join(folder, 'kubeconfig'), ...args]),
+    kubectl: (...args) => runKubectl(['--kubeconfig', kubeconfig, ...args]),
   };
 }
 
 function caller(config: KubeConfig): Cluster['call'] {
-  const cluster = config.getCurrentCluster();
-  const token = config.getCurrentUser()?.token ?? '';
-  const dispatcher = requestWith(cluster?.caData);
-  return (method, path, options = {}) =>
-    dispatcher(new URL(path, cluster?.server), method, {
-      ...options,
-      token: options.token ?? token,
-    });
+  const server = config.getCurrentCluster()?.server;
+  return async (method, path, options = {}) => {
+    // Token, or certificate, whatever the kubeconfig has; a token of somebody else must come alone.
+    const admin: RequestOptions = {};
+    await config.applyToHTTPSOptions(admin);
+    const { ca, rejectUnauthorized, servername } = admin;
+    const connection =
+      options.token === undefined
+        ? admin
+        : { ca, rejectUnauthorized, servername, headers: { authorization: `Bearer ${options.token}` } };
+    return requestWith(connection)(new URL(path, server), method, options);
+  };
 }
 
-function requestWith(caData: string | undefined) {
-  const ca = caData === undefined ? undefined : Buffer.from(caData, 'base64').toString();
+function requestWith(connection: RequestOptions) {
   return async (url: URL, method: string, options: CallOptions): Promise<Answer> => {
     const { request } = await import('node:https');
     const body = options.body === undefined ? undefined : textOf(options.body);
     return new Promise((resolve, reject) => {
-      const headers: Record<string, string> = {
-        authorization: `Bearer ${options.token}`,
+      const headers = {
+        ...connection.headers,
         accept: options.accept ?? 'application/json',
         'user-agent': 'rotor-test/1',
         ...(options.as === undefined ? {} : { 'impersonate-user': options.as }),
@@ -106,24 +113,20 @@ function requestWith(caData: string | undefined) {
               'content-length': String(Buffer.byteLength(body)),
             }),
       };
-      const sent = request(
-        url,
-        { method, headers, ...(ca === undefined ? { rejectUnauthorized: false } : { ca }) },
-        (response) => {
-          const chunks: Buffer[] = [];
-          response.on('data', (chunk) => chunks.push(chunk));
-          response.on('error', reject);
-          response.on('end', () => {
-            const text = Buffer.concat(chunks).toString('utf8');
-            const parsed = (response.headers['content-type'] ?? '').includes('json') ? lines(text) : text;
-            resolve({
-              status: response.statusCode ?? 0,
-              body: parsed,
-              headers: new Headers(response.headers as Record<string, string>),
-            });
+      const sent = request(url, { ...connection, method, headers }, (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString('utf8');
+          const parsed = (response.headers['content-type'] ?? '').includes('json') ? lines(text) : text;
+          resolve({
+            status: response.statusCode ?? 0,
+            body: parsed,
+            headers: new Headers(response.headers as Record<string, string>),
           });
-        },
-      );
+        });
+      });
       sent.on('error', reject);
       sent.end(body);
     });

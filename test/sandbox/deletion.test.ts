@@ -3,9 +3,6 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type Cluster, useCluster } from './cluster.ts';
 
 const MERGE = 'application/merge-patch+json';
-/** Whether the cluster has controllers that collect garbage; a bare API server has none. */
-const hasControllers =
-  process.env.ROTOR_TEST_KUBECONFIG === undefined || process.env.ROTOR_TEST_CONTROLLERS === '1';
 
 let cluster: Cluster;
 let base: string;
@@ -110,7 +107,7 @@ describe('deleting a pod', () => {
   });
 });
 
-describe.runIf(hasControllers)('deleting an owner', () => {
+describe('deleting an owner', () => {
   const pair = async (name: string): Promise<void> => {
     const { body: owner } = await cluster.call('POST', `${base}/configmaps`, {
       body: { metadata: { name } },
@@ -159,26 +156,23 @@ describe.runIf(hasControllers)('deleting an owner', () => {
   });
 });
 
-it.runIf(hasControllers)(
-  'deleting a namespace takes all that is in it, and nothing new is let in',
-  async () => {
-    const namespace = await cluster.namespace();
-    const path = `/api/v1/namespaces/${namespace}`;
-    const finalizers = ['rotor.test/hold'];
-    await cluster.call('POST', `${path}/configmaps`, { body: { metadata: { name: 'held', finalizers } } });
-    await cluster.call('POST', `${path}/secrets`, { body: { metadata: { name: 'gone' } } });
-    const { body } = await cluster.call('DELETE', path);
-    expect(body.status.phase).toBe('Terminating');
-    expect(await isGone(`${path}/secrets/gone`)).toBe(true);
-    const late = await cluster.call('POST', `${path}/secrets`, { body: { metadata: { name: 'late' } } });
-    expect(late.body.message).toBe(
-      `secrets "late" is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`,
-    );
-    expect((await cluster.call('GET', path)).status).toBe(200);
-    await cluster.call('PATCH', `${path}/configmaps/held`, {
-      body: { metadata: { finalizers: [] } },
-      type: MERGE,
-    });
-    expect(await isGone(path)).toBe(true);
-  },
-);
+it('deleting a namespace takes all that is in it, and nothing new is let in', async () => {
+  const namespace = await cluster.namespace();
+  const path = `/api/v1/namespaces/${namespace}`;
+  const finalizers = ['rotor.test/hold'];
+  await cluster.call('POST', `${path}/configmaps`, { body: { metadata: { name: 'held', finalizers } } });
+  await cluster.call('POST', `${path}/secrets`, { body: { metadata: { name: 'gone' } } });
+  const { body } = await cluster.call('DELETE', path);
+  expect(body.status.phase).toBe('Terminating');
+  expect(await isGone(`${path}/secrets/gone`)).toBe(true);
+  const late = await cluster.call('POST', `${path}/secrets`, { body: { metadata: { name: 'late' } } });
+  expect(late.body.message).toBe(
+    `secrets "late" is forbidden: unable to create new content in namespace ${namespace} because it is being terminated`,
+  );
+  expect((await cluster.call('GET', path)).status).toBe(200);
+  await cluster.call('PATCH', `${path}/configmaps/held`, {
+    body: { metadata: { finalizers: [] } },
+    type: MERGE,
+  });
+  expect(await isGone(path)).toBe(true);
+});

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { type Clusters, kubeconfigClusters } from '../../core/kubernetes/cluster
 import { silentLog } from '../../core/log.ts';
 import { IMAGES, startSandbox } from '../../sandbox/cluster.ts';
 import { startKubelet } from '../../sandbox/kubelet/start.ts';
+import { ANY_POD, forgetNode, nodesOf, TEST_NODE, untilPodsAreLetIn } from './given-cluster.ts';
 
 export interface TestCluster {
   readonly kubeconfig: string;
@@ -44,8 +44,9 @@ export async function testCluster(): Promise<TestCluster> {
     api,
     namespace: async () => {
       const name = `rotor-${randomBytes(5).toString('hex')}`;
-      const itself = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+      const itself = { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: ANY_POD } };
       await api.create(itself);
+      await untilPodsAreLetIn(config, name);
       return {
         name,
         create: async (object) => {
@@ -67,27 +68,34 @@ export async function stopTestCluster(): Promise<void> {
 
 async function start(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'rotor-cluster-'));
-  stops.push(() => rm(folder, { recursive: true, force: true }));
+  stops.push(() => rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
   const given = process.env.ROTOR_TEST_KUBECONFIG;
   if (!given) {
     const sandbox = await startSandbox({ folder, log: silentLog });
     stops.push(sandbox.stop);
     return sandbox.kubeconfig;
   }
-  const kubeconfig = readFileSync(given, 'utf8');
   const config = new client.KubeConfig();
-  config.loadFromString(kubeconfig);
-  const nodes = await config.makeApiClient(client.CoreV1Api).listNode();
-  const real = nodes.items.filter(({ metadata }) => !metadata?.name?.startsWith('rotor-test-'));
-  if (real.length === 0) {
-    const nodeName = `rotor-test-${randomBytes(4).toString('hex')}`;
+  config.loadFromFile(given);
+  const { dead, alive, foreign } = await nodesOf(config);
+  for (const name of dead) await forgetNode(config, name);
+  if (foreign.length > 0)
+    process.stderr.write(
+      `The cluster has nodes of its own (${foreign.join(', ')}), which have no image sandbox/node: suites that start pods fail there.\n`,
+    );
+  else if (alive.length === 0) {
+    const nodeName = `${TEST_NODE}${randomBytes(4).toString('hex')}`;
     const node = await startKubelet(config, {
       nodeName,
       folder: join(folder, 'node'),
       log: silentLog,
       images: IMAGES,
     });
-    stops.push(() => node.stop());
+    stops.push(async () => {
+      await node.stop();
+      await forgetNode(config, nodeName);
+    });
   }
-  return kubeconfig;
+  // Workers find it in another folder: its files by their whole paths.
+  return config.exportConfig();
 }
