@@ -165,6 +165,78 @@ test('differences are told by name, with who made them and when, and never with 
   expect(await session.differences?.(aCall(), v1)).toEqual([{ target, what: 'it is gone' }]);
 });
 
+test('labels and annotations take public fields, follow the version, and are no place for secrets', async () => {
+  const notes = {
+    labels: { 'shop/user': '{{username}}', team: 'shop' },
+    annotations: { 'shop/dsn': 'postgres://{{username|url}}@db, version {{versionId}}' },
+  };
+  const session = open(notes);
+  await session.plan(aCall(), v1);
+  await session.plan(aCall());
+  await session.deliver(aCall(), v1);
+  expect((await read()).metadata).toMatchObject({
+    labels: { 'shop/user': 'app', team: 'shop' },
+    annotations: { 'shop/dsn': 'postgres://app@db, version v1' },
+  });
+  await session.deliver(aCall(), v2);
+  expect(await session.holds(aCall(), v2)).toBe(true);
+  expect((await read()).metadata?.annotations?.['shop/dsn']).toContain('version v2');
+  await expect(open({ annotations: { dsn: '{{password}}' } }).plan(aCall(), v1)).rejects.toMatchObject({
+    code: 'manifest.invalid',
+    message: expect.stringContaining('annotation dsn names the field "password", which is secret'),
+  });
+  const odd = { ...v1, fields: { username: 'app@shop' } };
+  await expect(open(notes).deliver(aCall(), odd)).rejects.toMatchObject({
+    code: 'manifest.invalid',
+    message: expect.stringContaining("label shop/user can't hold"),
+  });
+});
+
+test('what a cluster refuses is told in words: no namespace, too large, another type, on its way out', async () => {
+  const nowhere = open({ namespaces: [`${namespace}-not`] });
+  const none = {
+    code: 'cluster.not-found',
+    message: expect.stringContaining(`no namespace ${namespace}-not`),
+  };
+  await expect(nowhere.plan(aCall())).rejects.toMatchObject(none);
+  await expect(nowhere.deliver(aCall(), v1)).rejects.toMatchObject(none);
+
+  const large = { ...v1, secrets: { password: SecretValue.of('x'.repeat(1_048_577)) } };
+  await expect(open().deliver(aCall(), large)).rejects.toMatchObject({
+    code: 'cluster.invalid',
+    message: expect.stringContaining('data (FieldValueTooLong)'),
+  });
+
+  await open().deliver(aCall(), v1);
+  await expect(open({ type: 'kubernetes.io/basic-auth' }).plan(aCall())).rejects.toMatchObject({
+    code: 'cluster.invalid',
+    message: expect.stringContaining(
+      'has type Opaque instead of kubernetes.io/basic-auth, and a type never changes',
+    ),
+  });
+
+  await edit({ metadata: { finalizers: ['rotor.test/hold'] } });
+  await cluster.api.delete(secretRef());
+  await expect(open().deliver(aCall(), v2)).rejects.toMatchObject({
+    code: 'cluster.conflict',
+    kind: 'retryable',
+    message: expect.stringContaining('is being deleted, and stays only until rotor.test/hold is done'),
+  });
+  await edit({ metadata: { finalizers: null } });
+  await open().deliver(aCall(), v2);
+  expect(await open().holds(aCall(), v2)).toBe(true);
+});
+
+test('a stable Secret that somebody made immutable is refused with what to do', async () => {
+  await open().deliver(aCall(), v1);
+  await edit({ immutable: true });
+  await expect(open().deliver(aCall(), v2)).rejects.toMatchObject({
+    code: 'cluster.invalid',
+    message: expect.stringContaining('is immutable'),
+    hint: expect.stringContaining('delete it so that Rotor makes it anew'),
+  });
+});
+
 test('versioned: the Secret is immutable, named by its version, and a repeat changes nothing', async () => {
   const session = open({ style: 'versioned', labels: { app: 'shop' } });
   await session.deliver(aCall(), v1);
@@ -220,6 +292,21 @@ test('versioned: only Secrets of dead versions are removed, and none that someth
     kept: [`secret ${namespace}/${versionedName('db', 'v1')}: deployment ${namespace}/reader reads it`],
   });
   await cluster.api.delete(workload);
+  // Between two tries, or suspended, a Job has no pod at all.
+  const job = {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'nightly', namespace },
+    spec: {
+      suspend: true,
+      template: { spec: { restartPolicy: 'Never', containers: [container] } },
+    },
+  };
+  await cluster.api.create(job);
+  expect((await session.collect?.(aCall(), ['v1']))?.kept).toEqual([
+    `secret ${namespace}/${versionedName('db', 'v1')}: job ${namespace}/nightly reads it`,
+  ]);
+  await cluster.api.delete(job, undefined, undefined, 0, undefined, 'Background');
   expect(await session.collect?.(aCall(), ['v1', 'v0'])).toEqual({
     removed: [`secret ${namespace}/${versionedName('db', 'v1')}`],
     kept: [],

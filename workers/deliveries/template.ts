@@ -56,6 +56,15 @@ export function parseTemplate(template: string): readonly TemplatePart[] | { rea
   return parts;
 }
 
+/** The fields that a template names; none in one that is only text, or no template at all. */
+export function fieldsIn(template: string): readonly string[] {
+  const parts = parseTemplate(template);
+  if ('problem' in parts) return [];
+  return parts.flatMap((part) =>
+    typeof part === 'string' ? [] : part.terms.flatMap((term) => ('field' in term ? [term.field] : [])),
+  );
+}
+
 /** @throws RotorError `manifest.invalid` when the template names a field that the credential doesn't have */
 export function fillTemplate(template: string, values: ReadonlyMap<string, string>): string {
   const parts = parseTemplate(template);

@@ -1,4 +1,5 @@
 import type { Call } from '../../core/call.ts';
+import { RotorError } from '../../core/errors.ts';
 import { type Cluster, type ClusterObject, nameOf } from '../../core/kubernetes/cluster.ts';
 import { secretReferences } from './secret-references.ts';
 
@@ -17,7 +18,23 @@ const TEMPLATES = [
     kind: 'CronJob',
     specOf: (each: ClusterObject) => each.spec?.jobTemplate?.spec?.template?.spec,
   },
+  {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    specOf: (each: ClusterObject) => (isFinished(each) ? undefined : each.spec?.template?.spec),
+  },
+  {
+    apiVersion: 'argoproj.io/v1alpha1',
+    kind: 'Rollout',
+    specOf: (each: ClusterObject) => each.spec?.template?.spec,
+  },
 ] as const;
+
+/** A Job that waits between two tries, or is suspended, has no pod now and will have one. */
+function isFinished({ status }: ClusterObject): boolean {
+  const conditions: readonly { type: string; status: string }[] = status?.conditions ?? [];
+  return conditions.some(({ type, status: is }) => ['Complete', 'Failed'].includes(type) && is === 'True');
+}
 
 /**
  * Pods that run, and templates of pods to come, that read a Secret by its name.
@@ -35,9 +52,23 @@ export async function readersIn(
   for (const pod of await cluster.list(call, { apiVersion: 'v1', kind: 'Pod', namespace }))
     if (isToRun(pod) && reads(pod.spec)) readers.push(named('Pod', pod));
   for (const { apiVersion, kind, specOf } of TEMPLATES)
-    for (const each of await cluster.list(call, { apiVersion, kind, namespace }))
+    for (const each of await listIfServed(call, cluster, { apiVersion, kind, namespace }))
       if (reads(specOf(each))) readers.push(named(kind, each));
   return readers;
+}
+
+/** Not every cluster knows every kind: then nothing of it is there. */
+async function listIfServed(
+  call: Call,
+  cluster: Cluster,
+  of: Parameters<Cluster['list']>[1],
+): Promise<readonly ClusterObject[]> {
+  try {
+    return await cluster.list(call, of);
+  } catch (error) {
+    if (error instanceof RotorError && error.code === 'cluster.not-found') return [];
+    throw error;
+  }
 }
 
 /** Pods that have ended, or are being deleted, start no container any more; those that run have read what they need. */

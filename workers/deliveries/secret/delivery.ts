@@ -50,9 +50,10 @@ class SecretDeliverySession implements DeliverySession {
         collectVersions(call, await clusters.open(spec.context), spec, dead);
   }
 
-  async plan(call: Call): Promise<void> {
+  async plan(call: Call, current?: Credential): Promise<void> {
     const cluster = await this.#clusters.open(this.#spec.context);
-    for (const namespace of this.#spec.namespaces) await rehearse(call, cluster, this.#spec, namespace);
+    for (const namespace of this.#spec.namespaces)
+      await rehearse(call, cluster, this.#spec, namespace, current);
   }
 
   async deliver(call: Call, credential: Credential): Promise<void> {

@@ -3,6 +3,7 @@ import type { ClusterObject, ObjectRef } from '../../../core/kubernetes/cluster.
 import { FENCE, MANAGED_BY, VERSION } from '../../kubernetes/delivered.ts';
 import { fitting, LOGICAL_NAME } from '../../kubernetes/secret-names.ts';
 import { fillTemplate, valuesOf } from '../template.ts';
+import { notesOf } from './notes.ts';
 import type { SecretSpec } from './spec.ts';
 
 type Texts = Readonly<Record<string, string>>;
@@ -16,31 +17,42 @@ export interface Desired {
   readonly immutable: boolean;
 }
 
-/** @throws RotorError `manifest.invalid` when a template names a field that the credential doesn't have */
+/**
+ * @throws RotorError `manifest.invalid` when a template names a field that the credential doesn't have, or a label or an
+ *   annotation one that is secret
+ */
 export function desiredOf(spec: SecretSpec, credential: Credential): Desired {
   const values = valuesOf(credential);
   const texts = spec.data
     ? Object.entries(spec.data).map(([key, template]) => [key, fillTemplate(template, values)] as const)
     : [...values];
+  const { labels, annotations } = notesOf(spec, credential);
   return {
-    ...around(spec),
-    annotations: { ...spec.annotations, [VERSION]: credential.versionId },
+    ...around(spec, labels),
+    annotations: { ...annotations, [VERSION]: credential.versionId },
     data: Object.fromEntries(texts.map(([key, text]) => [key, Buffer.from(text).toString('base64')])),
   };
 }
 
-/** The same object without a secret in it, for the API server to check beforehand. */
-export function rehearsalOf(spec: SecretSpec): Desired {
+/**
+ * The same object without a secret in it, for the API server to check beforehand.
+ * @param current whose public fields labels and annotations may name; those that do are left out without one
+ */
+export function rehearsalOf(spec: SecretSpec, current: Credential | undefined): Desired {
   const nothing = Buffer.from('{}').toString('base64');
   const usual = { username: '', password: '' };
+  const { labels, annotations } = notesOf(spec, current);
   return {
-    ...around(spec),
-    annotations: spec.annotations,
+    ...around(spec, labels),
+    annotations,
     data: Object.fromEntries(Object.keys(spec.data ?? usual).map((key) => [key, nothing])),
   };
 }
 
-function around({ type, labels, name, style }: SecretSpec): Pick<Desired, 'type' | 'labels' | 'immutable'> {
+function around(
+  { type, name, style }: SecretSpec,
+  labels: Texts,
+): Pick<Desired, 'type' | 'labels' | 'immutable'> {
   const versioned = style === 'versioned';
   return {
     type,

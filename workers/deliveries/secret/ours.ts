@@ -14,7 +14,7 @@ import type { Desired } from './desired.ts';
 /**
  * A Secret that somebody else made, or that can't become what it shall be, is never taken over by surprise. One that only
  * lost our label, and still carries our fence, is ours; one that somebody else has labelled as theirs is not.
- * @throws RotorError `cluster.not-owned`, `cluster.invalid`
+ * @throws RotorError `cluster.not-owned`, `cluster.invalid`, `cluster.conflict`
  */
 export function assertOurs(
   cluster: Cluster,
@@ -28,6 +28,11 @@ export function assertOurs(
   const unlabelled = manager === undefined && isSetByUs(existing, ['metadata', 'annotations', FENCE]);
   if (manager !== 'rotor' && !unlabelled && !adopt)
     throw new RotorError('cluster.not-owned', { what: `${what} was not made by Rotor` });
+  if (existing.metadata?.deletionTimestamp !== undefined)
+    throw new RotorError('cluster.conflict', {
+      what: `${what} is being deleted, and stays only until ${existing.metadata.finalizers?.join(', ') ?? 'that'} is done`,
+      hint: 'Remove the named finalizers if nobody else will; Rotor makes the Secret anew when it is gone.',
+    });
   if (existing.type !== desired.type)
     throw new RotorError('cluster.invalid', {
       what: `${what} has type ${existing.type} instead of ${desired.type}, and a type never changes`,

@@ -1,4 +1,5 @@
 import type { Call } from '../../../core/call.ts';
+import type { Credential } from '../../../core/credential.ts';
 import type { Cluster } from '../../../core/kubernetes/cluster.ts';
 import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { versionedName } from '../../kubernetes/secret-names.ts';
@@ -16,9 +17,10 @@ export async function rehearse(
   cluster: Cluster,
   spec: SecretSpec,
   namespace: string,
+  current: Credential | undefined,
 ): Promise<void> {
   const secret = { apiVersion: 'v1', kind: 'Secret', namespace };
-  const rehearsal = rehearsalOf(spec);
+  const rehearsal = rehearsalOf(spec, current);
   if (spec.style === 'versioned') {
     const ref = { ...secret, name: versionedName(spec.name, 'rehearsal') };
     await cluster.create(call, objectOf(ref, rehearsal, {}), 'dry-run');

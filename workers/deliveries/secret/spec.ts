@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { labelName, objectName } from '../../../core/kubernetes/names.ts';
-import { parseTemplate } from '../template.ts';
+import { labelName, labelValue, objectName, qualifiedName } from '../../../core/kubernetes/names.ts';
+import { fieldsIn, parseTemplate } from '../template.ts';
 
 /** Keys that the API server asks of each type; service-account tokens are the cluster's own. */
 export const REQUIRED_KEYS = {
@@ -9,6 +9,7 @@ export const REQUIRED_KEYS = {
   'kubernetes.io/ssh-auth': ['ssh-privatekey'],
   'kubernetes.io/tls': ['tls.crt', 'tls.key'],
   'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+  'kubernetes.io/dockercfg': ['.dockercfg'],
 } as const satisfies Record<string, readonly string[]>;
 
 export type SecretType = keyof typeof REQUIRED_KEYS;
@@ -18,7 +19,7 @@ const TYPES = Object.keys(REQUIRED_KEYS) as [SecretType, ...SecretType[]];
 const OURS = /^(rotor\.dev\/|app\.kubernetes\.io\/managed-by$)/;
 
 const notes = z
-  .record(z.string(), z.string())
+  .record(qualifiedName, z.string())
   .refine((all) => !Object.keys(all).some((name) => OURS.test(name)), {
     error: 'must not set rotor.dev/... or app.kubernetes.io/managed-by: Rotor does',
   })
@@ -39,8 +40,8 @@ export const secretSpec = z
       .record(z.string().regex(/^[-._a-zA-Z0-9]{1,253}$/, 'must be letters, digits and "-_."'), z.string())
       .optional()
       .describe('Template of each key; every field under its own name when absent'),
-    labels: notes,
-    annotations: notes,
+    labels: notes.describe('May name public fields of the credential: "{{username}}"'),
+    annotations: notes.describe('May name public fields of the credential: "{{username}}"'),
     adopt: z.boolean().default(false).describe('Take over a Secret that somebody else made'),
   })
   .superRefine((spec, context) => {
@@ -51,9 +52,17 @@ export const secretSpec = z
     for (const key of REQUIRED_KEYS[spec.type]) {
       if (spec.data?.[key] === undefined) complain(['data'], `needs the key "${key}" for type ${spec.type}`);
     }
-    for (const [key, template] of Object.entries(spec.data ?? {})) {
-      const parts = parseTemplate(template);
-      if ('problem' in parts) complain(['data', key], parts.problem);
+    const neither = spec.data?.username === undefined && spec.data?.password === undefined;
+    if (spec.type === 'kubernetes.io/basic-auth' && spec.data !== undefined && neither)
+      complain(['data'], `needs the key "username" or "password" for type ${spec.type}`);
+    for (const field of ['data', 'labels', 'annotations'] as const)
+      for (const [key, template] of Object.entries(spec[field] ?? {})) {
+        const parts = parseTemplate(template);
+        if ('problem' in parts) complain([field, key], parts.problem);
+      }
+    for (const [name, value] of Object.entries(spec.labels)) {
+      const fixed = fieldsIn(value).length === 0 ? labelValue.safeParse(value) : undefined;
+      for (const { message } of fixed?.error?.issues ?? []) complain(['labels', name], message);
     }
   });
 
