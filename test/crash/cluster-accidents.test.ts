@@ -2,6 +2,7 @@ import { PatchStrategy } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { noClusters } from '../../core/kubernetes/cluster.ts';
 import { type Rotation, requestCancel, resumeRotation } from '../../ledger/rotations.ts';
+import type { Fault } from '../../sandbox/api/faults.ts';
 import { deliveries } from '../../workers/deliveries/registry.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import { freshLedger, type TestLedger } from '../setup/ledger.ts';
@@ -196,6 +197,29 @@ describe.each(Object.entries(STRATEGIES))('%s', (_kind, strategy) => {
       expect(rotation.state, story).toBe(refusals === 2 ? 'done' : 'rolled-back');
     }
     await proxy.close();
+  });
+});
+
+describe('consumers that the cluster is watched for', () => {
+  const found: Strategy = (namespace) => ({
+    kind: 'discovered',
+    spec: { secretName: 'db', namespaces: [namespace] },
+  });
+
+  test.each<[string, Fault]>([
+    ['cut whenever they begin', 'cut'],
+    ['refused as too many', { status: 429, reason: 'TooManyRequests', retryAfterSeconds: 1 }],
+    ['of a version that is forgotten', { status: 410, reason: 'Expired' }],
+  ])('no watch for as long as the rollout lasts (%s): found all the same, done', async (_what, fault) => {
+    const shop = await Shop.open(mall, ledger);
+    at(shop, 'forward:deliver:announced', async () => {
+      shop.before = ({ verb }) => (verb === 'watch' ? fault : 'ok');
+      mall.api.cutWatches();
+    });
+    const rotation = await shop.rotate(found);
+    const story = await told(shop, rotation);
+    expect(rotation.state, story).toBe('done');
+    await expectMoved(shop, rotation, story);
   });
 });
 

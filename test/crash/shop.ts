@@ -195,6 +195,15 @@ export class Shop {
       deliveries: deliveries({ clusters }),
       rollouts: rollouts({ allowedCommands: [], clusters }),
     };
+    try {
+      return await this.#turnByTurn(registries);
+    } finally {
+      // Watches of consumers that were found by themselves.
+      for (const rollout of registries.rollouts) await rollout.close?.();
+    }
+  }
+
+  async #turnByTurn(registries: Registries): Promise<Rotation> {
     const since = performance.now();
     for (;;) {
       if (performance.now() - since > PATIENCE_MS)
@@ -328,7 +337,10 @@ function workload(
         strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
         template: {
           metadata: { labels: selector },
-          spec: { terminationGracePeriodSeconds: 0, containers: [{ name: 'web', image: 'sandbox/node' }] },
+          spec: {
+            terminationGracePeriodSeconds: 0,
+            containers: [{ name: 'web', image: 'sandbox/node', envFrom: [{ secretRef: { name: 'db' } }] }],
+          },
         },
       },
     },

@@ -1,7 +1,7 @@
 import { KubeConfig, KubernetesObjectApi } from '@kubernetes/client-node';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../core/clock.ts';
-import { kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
+import { type Cluster, kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import type { CollectionRef, WireObject } from '../../core/kubernetes/collections.ts';
 import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
@@ -190,6 +190,49 @@ test('catching up fails in words when the server stays silent', async () => {
     kind: 'retryable',
     message: expect.stringContaining('ConfigMaps of all namespaces'),
   });
+});
+
+test('where no watch comes about for a while, who waits is told by a list', async () => {
+  const { informer } = await follow(configMaps);
+  await catchingUp(informer);
+  api.faults.before = ({ verb }) => (verb === 'watch' ? 'cut' : 'ok');
+  api.cutWatches();
+  for (const name of ['one', 'two']) {
+    await admin.create(configMap(name, name));
+    await catchingUp(informer);
+    expect(contents(informer)).toMatchObject({ [`default/${name}`]: name });
+  }
+  api.faults.before = () => 'ok';
+  await admin.create(configMap('three', 'three'));
+  await expect.poll(() => informer.objects.size).toBe(3);
+});
+
+test('when the server was put back to an older state, it lists again instead of waiting for its future', async () => {
+  const named = (name: string) => ({ metadata: { name, namespace: 'default', resourceVersion: '1' } });
+  let state = { items: [named('before'), named('lost')], resourceVersion: '900', continue: undefined };
+  const watched: string[] = [];
+  const collections = {
+    page: async () => state,
+    watch: (_of: unknown, { version }: { version: string }, signal: AbortSignal) => {
+      watched.push(version);
+      return new Promise<never>((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+    },
+  };
+  const informer = startInformer({ name: 'old', collections } as unknown as Cluster, {
+    of: configMaps,
+    keep: ({ metadata }) => metadata.name,
+    clock: systemClock,
+    random: cryptoRandom,
+    log: silentLog,
+  });
+  followed.push(informer);
+  await catchingUp(informer);
+  state = { items: [named('before')], resourceVersion: '500', continue: undefined };
+  await catchingUp(informer);
+  expect(contents(informer)).toEqual({ 'default/before': 'before' });
+  await expect.poll(() => watched.at(-1)).toBe('500');
 });
 
 test('of a Secret only the metadata comes over the wire', async () => {

@@ -71,6 +71,8 @@ const BACKOFF = { baseMs: 200, maxMs: 30_000 } as const;
 const SILENCE_MS = 90_000;
 /** The server bookmarks two seconds before a watch's time is over, so this one tells soon where it stands. */
 const SHORT_WATCH_S = 3;
+/** It ends by itself before that, unless nobody answers. */
+const SHORT_SILENCE_MS = 8_000;
 
 /**
  * Lists once in pages, then watches: goes on where a cut watch stopped, lists again only when the server no longer knows
@@ -93,6 +95,8 @@ class RunningInformer<T> implements Informer<T> {
   /** How many wait to hear soon where the server stands. */
   #impatient = 0;
   #isShort = false;
+  /** Ends the pause that is on. */
+  #hurry: (() => void) | undefined;
   #watching = false;
   #version: string | undefined;
   #synced = false;
@@ -122,15 +126,22 @@ class RunningInformer<T> implements Informer<T> {
   async caughtUp(call: Call): Promise<void> {
     await this.synced(call);
     const { of } = this.#options;
+    const known = this.#version;
     const now = await call.deadline.run(`asking for the version of the ${of.kind}s`, (signal) =>
       this.#cluster.collections.page(of, { limit: 1 }, signal),
     );
     if (now === 'expired') throw this.#behind('its version is not known');
+    // What we know is of a future that the server doesn't have: its etcd was put back to an older state.
+    if (known !== undefined && isPast(now.resourceVersion, known) && this.#version === known) {
+      this.#version = undefined;
+      this.#connection?.abort();
+    }
     const passed = () => this.#version !== undefined && isAtLeast(this.#version, now.resourceVersion);
     if (passed()) return;
     // Nothing of this kind may have changed for long, so that the next bookmark is far: ask for one soon.
     this.#impatient += 1;
     if (this.#watching && !this.#isShort) this.#connection?.abort();
+    this.#hurry?.();
     try {
       await this.#until(call, `version ${now.resourceVersion}`, passed);
     } finally {
@@ -154,6 +165,8 @@ class RunningInformer<T> implements Informer<T> {
       } catch (thrown) {
         if (signal.aborted) break;
         await this.#pause(asRotorError(thrown, `following ${this.#options.of.kind}`), signal);
+        // Where no watch comes about, who waits is told by a list.
+        if (this.#impatient > 0 && this.#failures > 1) this.#version = undefined;
       }
     }
     this.#connected = false;
@@ -220,7 +233,7 @@ class RunningInformer<T> implements Informer<T> {
         {
           version,
           timeoutSeconds,
-          silenceMs: SILENCE_MS,
+          silenceMs: this.#isShort ? SHORT_SILENCE_MS : SILENCE_MS,
           connected: () => {
             this.#connected = true;
             this.#problem = undefined;
@@ -271,7 +284,14 @@ class RunningInformer<T> implements Informer<T> {
     const { backoff = BACKOFF, random, clock, log, of } = this.#options;
     log.debug({ err: problem, kind: of.kind, failures: this.#failures }, 'an informer goes on after a pause');
     const ms = problem.retryAfterMs ?? backoffMs(this.#failures, backoff, random.int(1_000) / 1_000);
-    await clock.sleep(ms, signal).catch(() => undefined);
+    const pause = new AbortController();
+    const end = () => pause.abort();
+    signal.addEventListener('abort', end);
+    // Whoever waits for an answer needn't wait for our pause as well, unless the server has asked for it.
+    if (problem.retryAfterMs === undefined) this.#hurry = end;
+    await clock.sleep(ms, pause.signal).catch(() => undefined);
+    this.#hurry = undefined;
+    signal.removeEventListener('abort', end);
   }
 
   #hear(): void {
@@ -327,4 +347,8 @@ function keyOf({ metadata }: WireObject): string {
 function isAtLeast(version: string, wanted: string): boolean {
   if (!/^\d+$/.test(version) || !/^\d+$/.test(wanted)) return version === wanted;
   return BigInt(version) >= BigInt(wanted);
+}
+
+function isPast(version: string, known: string): boolean {
+  return /^\d+$/.test(version) && /^\d+$/.test(known) && BigInt(version) < BigInt(known);
 }
