@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,6 +46,12 @@ export interface Answer {
 
 export const onSandbox = given === undefined;
 
+/** Registered when a test file imports this: a hook that asks for another one is not heard. */
+const cleanUps: (() => Promise<void>)[] = [];
+afterAll(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
 /** Connects to the cluster under test for one suite. */
 export async function useCluster(): Promise<Cluster> {
   const sandbox = given === undefined ? await startApiServer() : undefined;
@@ -59,9 +65,10 @@ export async function useCluster(): Promise<Cluster> {
   const folder = await mkdtemp(join(tmpdir(), 'rotor-cluster-'));
   const kubeconfig = sandbox ? join(folder, 'kubeconfig') : (given ?? '');
   if (sandbox) await writeFile(kubeconfig, sandbox.kubeconfig(), { mode: 0o600 });
-  afterAll(async () => {
+  cleanUps.push(async () => {
     for (const path of paths.reverse()) await call('DELETE', path);
     await sandbox?.stop();
+    await rm(folder, { recursive: true, force: true });
   });
   return {
     sandbox,
