@@ -63,6 +63,11 @@ export const deliveryScenarios: Readonly<
       }),
     dockerconfigjson: () => intoSecrets(DOCKER),
     'dockerconfigjson versioned': () => intoSecrets({ ...DOCKER, style: 'versioned' }),
+    dockercfg: () =>
+      intoSecrets({
+        type: 'kubernetes.io/dockercfg',
+        data: { '.dockercfg': '{"{{host}}":{"username":{{username|json}},"password":{{password|json}}}}' },
+      }),
     adopted: () => intoSecrets({ adopt: true }, 'theirs'),
   },
   gitlabVariable: {
