@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { PODS } from '../../sandbox/controllers/client/kinds.ts';
+import { LEASES, NODES, PODS } from '../../sandbox/controllers/client/kinds.ts';
 import type { Pod, PodSpec } from '../../sandbox/controllers/client/wire.ts';
 import { isReady } from '../../sandbox/controllers/pod-facts.ts';
 import type { TestCluster } from './cluster.ts';
@@ -107,6 +107,26 @@ export function podPromises(the: () => TestCluster): void {
       const status = get(the(), 'sick')?.status?.containerStatuses?.[0];
       return (status?.restartCount ?? 0) >= 1 || undefined;
     });
+  });
+
+  it('a node that was taken for dead says that it runs, and takes pods again', async () => {
+    const { api, nodeName: name } = the();
+    const doubts = (status: string) => ({
+      status: { conditions: [{ type: 'Ready', status, reason: 'NodeStatusUnknown' }] },
+    });
+    await api.patch(NODES, { name }, doubts('Unknown'), 'status');
+    await the().until('the node to be ready', async () => {
+      const { status } = await api.get(NODES, { name });
+      return (
+        status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') || undefined
+      );
+    });
+    await createPod(the(), 'afterwards', { containers: [scriptContainer(FOREVER)] });
+    await untilReady(the(), 'afterwards');
+    const lease = await api.get(LEASES, { name, namespace: 'kube-node-lease' });
+    expect(lease.metadata.ownerReferences?.map(({ kind, name: owner }) => `${kind} ${owner}`)).toEqual([
+      `Node ${name}`,
+    ]);
   });
 
   it('starts its pods anew when the node itself restarts', async () => {
