@@ -100,7 +100,8 @@ export const SETTINGS = {
     variable: 'ROTOR_FUNCTIONS_URL',
     flag: 'functions-url',
     secret: false,
-    meaning: 'Address by which such functions reach that API; where it listens, when not set.',
+    meaning:
+      'Address by which such functions reach that API; where it listens, when not set. Required when that is every address.',
   },
   watchNamespaces: {
     variable: 'ROTOR_WATCH_NAMESPACES',
