@@ -64,6 +64,28 @@ export async function listVersions(
   return rows.map(fromRow);
 }
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** A version's policy as it is now. */
+export interface VersionOwner {
+  readonly policyUid: string;
+  /** `namespace/name`. */
+  readonly policy: string;
+  readonly spec: unknown;
+  readonly paused: boolean;
+}
+
+/** @param id anything that somebody says is a version */
+export async function ownerOfVersion(ledger: Ledger, id: string): Promise<VersionOwner | undefined> {
+  if (!UUID.test(id)) return undefined;
+  const [row] = await ledger.query<{ uid: string; policy: string; spec: unknown; paused: boolean }>(
+    `SELECT p.uid, p.namespace || '/' || p.name AS policy, p.spec, p.paused
+       FROM rotor.credential_versions v JOIN rotor.policies p ON p.uid = v.policy_uid WHERE v.id = $1`,
+    [id],
+  );
+  return row && { policyUid: row.uid, policy: row.policy, spec: row.spec, paused: row.paused };
+}
+
 /** Every version that ever had this secret, whichever policy it belongs to. `fingerprint` is the keyed one. */
 export async function findVersionsByFingerprint(
   ledger: Ledger,

@@ -5,6 +5,7 @@ import { Deadline } from '../../core/retry.ts';
 import { getPolicy } from '../../ledger/policies.ts';
 import type { SecretReaders } from '../../workers/kubernetes/consumers/blast-radius.ts';
 import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
+import { deliveredByOthers } from '../../workers/saga/delivered-by.ts';
 import { openParts, type Parts } from '../../workers/saga/parts.ts';
 import type { PolicySpec } from '../manifests/manifest.ts';
 import { type Orchestrator, qualified } from './orchestrator.ts';
@@ -57,8 +58,9 @@ export async function planRotation(orchestrator: Orchestrator, policyName: strin
     const home = await attempt('looking at the store', async () => store.check?.(call(), spec.store.path));
     const current = await attempt('reading the store', () => currentOf(parts, call(), spec.store.path));
     const report = await attempt('asking the provider', () => parts.rotator.plan(call(), current));
+    const others = deliveredByOthers(ledger, policy.uid);
     for (const delivery of parts.deliveries)
-      await attempt(`planning ${delivery.target}`, () => delivery.plan(call(), current));
+      await attempt(`planning ${delivery.target}`, () => delivery.plan(call(), current, others));
     if (current) {
       for (const rollout of parts.rollouts)
         await attempt(`consumer ${rollout.consumer}`, () => rollout.plan(call()));

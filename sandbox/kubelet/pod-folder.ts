@@ -36,7 +36,9 @@ export class PodFolder {
       const folder = this.#volumeFolder(pod, volume);
       const content = contentOfVolume(volume, pod, lookup, address);
       if (content) await replaceFiles(folder, content);
-      else await mkdir(folder, { recursive: true, mode: 0o755 });
+      // Nothing is made among the machine's own files unless the pod asks for it.
+      else if (!volume.hostPath || volume.hostPath.type === 'DirectoryOrCreate')
+        await mkdir(folder, { recursive: true, mode: 0o755 });
     }
   }
 

@@ -9,6 +9,7 @@ import { silentLog } from '../../core/log.ts';
 import { cryptoRandom } from '../../core/random.ts';
 import { Keyring } from '../../core/seal-keyring.ts';
 import { SecretValue } from '../../core/secret.ts';
+import { getPolicy } from '../../ledger/policies.ts';
 import { parseManifests } from '../../orchestrator/manifests/parse.ts';
 import { applyManifests } from '../../orchestrator/operations/apply.ts';
 import type { Orchestrator } from '../../orchestrator/operations/orchestrator.ts';
@@ -38,7 +39,8 @@ spec:
   rollout: { maxMoving: 2, pauseBetweenWaves: 1m, coalesce: 10s }
 `;
 
-test('a plan names the consumers that were found, their waves, and who else may read the Secret', async () => {
+/** An orchestrator with a cluster of its own, which knows the policies in `text`. */
+async function planning(text: string) {
   const api = await startApiServer();
   const clusters = kubeconfigClusters((config) => config.loadFromString(api.kubeconfig()));
   const folder = await mkdtemp(join(tmpdir(), 'rotor-plan-'));
@@ -55,7 +57,6 @@ test('a plan names the consumers that were found, their waves, and who else may 
     await drop();
     await rm(folder, { recursive: true, force: true });
   });
-  for (const name of ['canary', 'web']) api.seed('apps/deployments', [deployment(name)]);
   const orchestrator: Orchestrator = {
     ledger,
     registries,
@@ -68,7 +69,13 @@ test('a plan names the consumers that were found, their waves, and who else may 
     wakeIncident: async () => undefined,
     wake: async () => undefined,
   };
-  await applyManifests(orchestrator, parseManifests(POLICY, 'policy.yaml', registries), 'test');
+  await applyManifests(orchestrator, parseManifests(text, 'policy.yaml', registries), 'test');
+  return { api, ledger, orchestrator };
+}
+
+test('a plan names the consumers that were found, their waves, and who else may read the Secret', async () => {
+  const { api, orchestrator } = await planning(POLICY);
+  for (const name of ['canary', 'web']) api.seed('apps/deployments', [deployment(name)]);
 
   const plan = await planRotation(orchestrator, 'shop/token');
   expect(plan.problems).toEqual([]);
@@ -86,6 +93,40 @@ test('a plan names the consumers that were found, their waves, and who else may 
   expect(plan.readers).toMatchObject([{ secret: 'default/token', cluster: 'sandbox', blindSpots: [] }]);
   expect(plan.actions).toContain('move consumer all: deployment default/web');
   expect(plan.warnings).toContain('not looked at: cluster sandbox has no Rollouts of argoproj.io/v1alpha1');
+});
+
+test('a Secret that another policy delivers to is refused, until that one leaves it', async () => {
+  const copied = POLICY.replace('name: token, namespace: shop', 'name: copied, namespace: shop');
+  const { api, ledger, orchestrator } = await planning(`${POLICY}---${copied}`);
+  const { uid } = await getPolicy(ledger, 'shop/token');
+  const version = randomUUID();
+  await ledger.query(
+    "INSERT INTO rotor.credential_versions (id, policy_uid, state, identity) VALUES ($1, $2, 'current', '')",
+    [version, uid],
+  );
+  const labels = { 'app.kubernetes.io/managed-by': 'rotor' };
+  const metadata = {
+    name: 'token',
+    namespace: 'default',
+    labels,
+    annotations: { 'rotor.dev/version': version },
+  };
+  api.seed('/secrets', [{ apiVersion: 'v1', kind: 'Secret', metadata, type: 'Opaque' }]);
+  const refusals = async (policy: string) => {
+    const { problems } = await planRotation(orchestrator, policy);
+    return problems.filter(({ code }) => code === 'cluster.not-owned').map(({ what }) => what);
+  };
+  expect(await refusals('shop/token')).toEqual([]);
+  expect(await refusals('shop/copied')).toEqual([
+    'secret default/token in cluster sandbox is what RotationPolicy shop/token delivers to',
+  ]);
+  const elsewhere = POLICY.replace('secret: { name: token,', 'secret: { name: other,');
+  await applyManifests(
+    orchestrator,
+    parseManifests(elsewhere, 'policy.yaml', orchestrator.registries),
+    'test',
+  );
+  expect(await refusals('shop/copied')).toEqual([]);
 });
 
 function deployment(name: string) {

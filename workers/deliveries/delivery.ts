@@ -22,6 +22,16 @@ export interface Collected {
   readonly kept: readonly string[];
 }
 
+/**
+ * @param versionId the version that a target says it carries
+ * @param isTarget whether an entry of a policy delivers to this target
+ * @returns `namespace/name` of another policy that delivers this version there
+ */
+export type OtherPolicy = (
+  versionId: string,
+  isTarget: (entry: { readonly kind: string; readonly spec: unknown }) => boolean,
+) => Promise<string | undefined>;
+
 /** Copies a version to where consumers read it. All methods may be repeated. */
 export interface DeliverySession {
   /** What is delivered to, for people and the journal: `file /run/app/db.json`. */
@@ -37,9 +47,10 @@ export interface DeliverySession {
   readonly warnings?: readonly string[];
   /**
    * @param current what consumers hold today, to see whether its kind fits the target
+   * @param others whether what is there now is another policy's
    * @throws RotorError terminal when this worker can't deliver there (missing directory, unknown owner).
    */
-  plan(call: Call, current?: Credential): Promise<void>;
+  plan(call: Call, current?: Credential, others?: OtherPolicy): Promise<void>;
   /**
    * What is to be known later of how it was before anything was changed: kept in the journal, without any secret, and given
    * back as {@link Known.before}.

@@ -5,6 +5,7 @@ import type { SecretValue } from '../../core/secret.ts';
 import type { AuditEvent } from '../../ledger/audit.ts';
 import type { Claimed } from '../../ledger/rotations.ts';
 import type { CredentialVersion, VersionChange } from '../../ledger/versions.ts';
+import type { OtherPolicy } from '../deliveries/delivery.ts';
 import type { Parts } from './parts.ts';
 import type { Position } from './position.ts';
 import type { RotationSpec } from './spec.ts';
@@ -29,6 +30,8 @@ export interface StepContext {
   now(): Promise<Date>;
   /** What the ledger knows of this policy's versions, newest first. */
   versions(): Promise<readonly CredentialVersion[]>;
+  /** Which other policy delivers what a target carries. */
+  readonly others: OtherPolicy;
   fingerprint(credential: Credential): string;
   /** A new version id. */
   newId(): string;

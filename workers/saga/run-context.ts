@@ -4,6 +4,7 @@ import type { Logger } from '../../core/log.ts';
 import { type Claimed, ledgerNow, resumedBy } from '../../ledger/rotations.ts';
 import { listVersions } from '../../ledger/versions.ts';
 import { fingerprintOf, readVersion, type StepContext } from './context.ts';
+import { deliveredByOthers } from './delivered-by.ts';
 import type { Saga } from './engine.ts';
 import type { Lease } from './lease.ts';
 import type { Parts } from './parts.ts';
@@ -61,6 +62,7 @@ export function contextOf(moment: Moment): StepContext {
     },
     now: () => ledgerNow(ledger),
     versions: () => listVersions(ledger, rotation.policyUid),
+    others: deliveredByOthers(ledger, rotation.policyUid),
     fingerprint: (made) => fingerprintOf(made, context, fingerprintKey),
     newId: () => random.uuid(),
   };

@@ -15,7 +15,7 @@ export const plan: Step = {
     const leaked = existing.leaked || adopted?.leaked === true;
     const report = await parts.rotator.plan(context.call(), current, leaked);
     if (current && !leaked) await assertUsageVisible(context, current);
-    for (const delivery of parts.deliveries) await delivery.plan(context.call(), current);
+    for (const delivery of parts.deliveries) await delivery.plan(context.call(), current, context.others);
     // Consumers of a credential that never existed can't be healthy yet.
     // Nor can those of a leaked one, which is refused already, perhaps.
     if (current && !leaked) for (const rollout of parts.rollouts) await rollout.plan(context.call(60_000));

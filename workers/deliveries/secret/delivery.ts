@@ -6,7 +6,7 @@ import { readersOfSecret, type SecretReaders } from '../../kubernetes/consumers/
 import type { FollowedSecrets } from '../../kubernetes/followed-secrets.ts';
 import { holdersIn, type SecretHolder } from '../../kubernetes/secret-holders.ts';
 import { versionedName } from '../../kubernetes/secret-names.ts';
-import type { Collected, Delivery, DeliverySession, Difference } from '../delivery.ts';
+import type { Collected, Delivery, DeliverySession, Difference, OtherPolicy } from '../delivery.ts';
 import { collectVersions } from './collect.ts';
 import { compare } from './compare.ts';
 import { type Desired, desiredOf } from './desired.ts';
@@ -50,10 +50,10 @@ class SecretDeliverySession implements DeliverySession {
         collectVersions(call, await clusters.open(spec.context), spec, dead);
   }
 
-  async plan(call: Call, current?: Credential): Promise<void> {
+  async plan(call: Call, current?: Credential, others?: OtherPolicy): Promise<void> {
     const cluster = await this.#clusters.open(this.#spec.context);
     for (const namespace of this.#spec.namespaces)
-      await rehearse(call, cluster, this.#spec, namespace, current);
+      await rehearse(call, cluster, this.#spec, namespace, { current, others });
   }
 
   async deliver(call: Call, credential: Credential): Promise<void> {

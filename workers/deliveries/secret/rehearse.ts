@@ -1,11 +1,24 @@
 import type { Call } from '../../../core/call.ts';
 import type { Credential } from '../../../core/credential.ts';
-import type { Cluster } from '../../../core/kubernetes/cluster.ts';
+import { RotorError } from '../../../core/errors.ts';
+import {
+  type Cluster,
+  type ClusterObject,
+  nameOf,
+  type ObjectRef,
+} from '../../../core/kubernetes/cluster.ts';
 import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
+import { VERSION } from '../../kubernetes/delivered.ts';
 import { versionedName } from '../../kubernetes/secret-names.ts';
+import type { OtherPolicy } from '../delivery.ts';
 import { objectOf, rehearsalOf } from './desired.ts';
 import { assertOurs } from './ours.ts';
 import type { SecretSpec } from './spec.ts';
+
+interface Known {
+  readonly current: Credential | undefined;
+  readonly others: OtherPolicy | undefined;
+}
 
 /**
  * Lets the API server rehearse the delivery into one namespace (`dryRun`): permission, admission and the namespace itself
@@ -17,7 +30,7 @@ export async function rehearse(
   cluster: Cluster,
   spec: SecretSpec,
   namespace: string,
-  current: Credential | undefined,
+  { current, others }: Known,
 ): Promise<void> {
   const secret = { apiVersion: 'v1', kind: 'Secret', namespace };
   const rehearsal = rehearsalOf(spec, current);
@@ -30,6 +43,31 @@ export async function rehearse(
   }
   const ref = { ...secret, name: spec.name };
   const existing = await cluster.read(call, ref);
-  if (existing) assertOurs(cluster, ref, existing, rehearsal, spec);
+  if (existing) {
+    assertOurs(cluster, ref, existing, rehearsal, spec);
+    await assertNoOthers(cluster, ref, existing, spec, others);
+  }
   await cluster.apply(call, objectOf(ref, rehearsal, {}), existing !== undefined, 'dry-run');
+}
+
+/** Two policies that deliver under one name would each undo what the other does, and say that it has drifted. */
+async function assertNoOthers(
+  cluster: Cluster,
+  ref: ObjectRef,
+  existing: ClusterObject,
+  { context }: SecretSpec,
+  others: OtherPolicy | undefined,
+): Promise<void> {
+  const carried = existing.metadata?.annotations?.[VERSION];
+  const isTarget: Parameters<OtherPolicy>[1] = ({ kind, spec }) => {
+    const other = spec as Partial<SecretSpec>;
+    const same = other.name === ref.name && other.namespaces?.includes(ref.namespace) === true;
+    return kind === 'secret' && same && other.context === context && other.style !== 'versioned';
+  };
+  const other = carried === undefined ? undefined : await others?.(carried, isTarget);
+  if (other === undefined) return;
+  throw new RotorError('cluster.not-owned', {
+    what: `${nameOf(ref)} in cluster ${cluster.name} is what RotationPolicy ${other} delivers to`,
+    hint: 'Deliver under another name, or take the entry out of the other policy (or suspend it).',
+  });
 }
