@@ -47,14 +47,20 @@ export async function testCluster(): Promise<TestCluster> {
       const itself = { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: ANY_POD } };
       await api.create(itself);
       await untilPodsAreLetIn(config, name);
+      let isThere = true;
+      const remove = async () => {
+        if (!isThere) return;
+        isThere = false;
+        await api.delete(itself);
+      };
+      // Whoever forgets to leaves nothing in a cluster that is somebody's.
+      stops.push(() => remove().catch(() => undefined));
       return {
         name,
         create: async (object) => {
           await api.create({ ...object, metadata: { namespace: name, ...object.metadata } });
         },
-        remove: async () => {
-          await api.delete(itself);
-        },
+        remove,
       };
     },
   };
