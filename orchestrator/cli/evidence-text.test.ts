@@ -29,7 +29,7 @@ test('each pod has its version, how that is known, readiness and start; the prov
     expect.stringMatching(/^CONSUMER +POD +VERSION +KNOWN BY +READY +STARTED$/),
     expect.stringMatching(/^web +web-a +v1 +its template names it +yes +3m ago$/),
     expect.stringMatching(/^web +web-c +v1 +the CSI driver has mounted it +yes +3m ago$/),
-    expect.stringMatching(/^web +web-b +another +started after delivery +NO +3m ago$/),
+    expect.stringMatching(/^web +web-b +another +made after delivery +NO +3m ago$/),
     expect.stringMatching(/^shop +- +v1 +reported +yes +-$/),
     '  shop: reports version v1',
     '  provider: 0 sessions of the other credential',

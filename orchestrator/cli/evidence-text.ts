@@ -3,8 +3,8 @@ import { relative, tableOf } from './output.ts';
 
 const POD_KNOWN = {
   template: 'its template names it',
-  started: 'started after delivery',
-  'started-after': 'started after delivery',
+  started: 'made after delivery',
+  'started-after': 'made after delivery',
   reported: 'it says so itself',
   acknowledged: 'it took the reload',
   untouched: 'untouched since before',

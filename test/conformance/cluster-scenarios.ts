@@ -152,7 +152,7 @@ export async function aShop({
     ...(shop.refusedAs === 'pods' ? {} : { refusedAs: 'cluster.unavailable' as const }),
     otherVersionAs: { code: 'delivery.drifted', kind: 'retryable' },
     deliver: async (versionId) => {
-      // Whom others restart is judged by when its pods started.
+      // Whom others restart is judged by when its pods were made.
       if (shop.scenario?.byDelivery) await laterSecond();
       await deliver(cluster, name, versionId);
     },

@@ -1,7 +1,7 @@
 import type { Credential } from '../../core/credential.ts';
 import type { ClusterObject } from '../../core/kubernetes/cluster.ts';
 import { SecretValue } from '../../core/secret.ts';
-import { timeOf } from './last-progress.ts';
+import { fieldsWrittenMs } from './field-ownership.ts';
 
 /**
  * Whether a Secret that somebody else wrote carries a credential, by its content: it has no version of ours.
@@ -37,15 +37,10 @@ function same(base64: string | undefined, wanted: SecretValue | undefined): bool
 }
 
 /**
- * When the data of a Secret was last written, by the API server's notes on who manages its fields. An application of the
- * same data with other annotations counts as well: later than the truth, never earlier.
+ * When the data of a Secret was last written. An application of the same data with other annotations counts as well: later
+ * than the truth, never earlier.
  * @returns milliseconds since 1970, in whole seconds; undefined when nobody is noted for its data
  */
 export function dataWrittenMs(secret: ClusterObject): number | undefined {
-  const entries: readonly { readonly time?: unknown; readonly fieldsV1?: object }[] =
-    secret.metadata?.managedFields ?? [];
-  const times = entries
-    .filter(({ fieldsV1 }) => fieldsV1 && Object.hasOwn(fieldsV1, 'f:data'))
-    .flatMap(({ time }) => timeOf(time) ?? []);
-  return times.length === 0 ? timeOf(secret.metadata?.creationTimestamp) : Math.max(...times);
+  return fieldsWrittenMs(secret, ['data']);
 }

@@ -1,4 +1,5 @@
 import { type ClusterObject, FIELD_MANAGER } from '../../core/kubernetes/cluster.ts';
+import { timeOf } from './last-progress.ts';
 
 /**
  * `managedFields` of an object: who has set which field, by an update or by a server-side apply. `fieldsV1` is a tree of
@@ -67,6 +68,18 @@ export function otherWriterOf(object: ClusterObject, path: readonly string[]): W
   return latest(
     entriesOf(object).filter(({ manager, fieldsV1 }) => manager !== FIELD_MANAGER && covers(fieldsV1, path)),
   );
+}
+
+/**
+ * When fields were last written, by the API server's notes on who manages them, whoever it was. A manager has one time for
+ * all that it has set: later than the truth, never earlier.
+ * @returns milliseconds since 1970, in whole seconds; undefined when nobody is noted for them
+ */
+export function fieldsWrittenMs(object: ClusterObject, path: readonly string[]): number | undefined {
+  const times = entriesOf(object)
+    .filter(({ fieldsV1, subresource }) => !subresource && covers(fieldsV1, path))
+    .flatMap(({ time }) => timeOf(time) ?? []);
+  return times.length === 0 ? undefined : Math.max(...times);
 }
 
 function latest(entries: readonly Entry[]): Writer | undefined {

@@ -1,7 +1,8 @@
 import type { Call } from '../../core/call.ts';
 import type { Cluster, ClusterObject } from '../../core/kubernetes/cluster.ts';
+import { fieldsWrittenMs } from './field-ownership.ts';
 import { timeOf } from './last-progress.ts';
-import { selectorOf } from './workloads.ts';
+import { progressOf, selectorOf } from './workloads.ts';
 
 /** What is known of one pod: which version it runs, and how we know. */
 export interface PodEvidence {
@@ -10,8 +11,8 @@ export interface PodEvidence {
   readonly ready: boolean;
   /**
    * `template`: the template that it was made of names the version. `untouched`: it has run since before the change.
-   * `started`: it was made after the Secret carried the version. `started-after`: its containers started after the Secret
-   * had been written. `reported`: it named the version itself. `acknowledged`: it took the reload after the version had
+   * `started`: it was made after the Secret carried the version. `started-after`: the same of a pod that a delegate let be
+   * made. `reported`: it named the version itself. `acknowledged`: it took the reload after the version had
    * reached its files. `mounted`: the Secrets Store CSI driver reports the version of what it has mounted there.
    */
   readonly by:
@@ -42,28 +43,53 @@ export async function podsOn(
   return pods.map((pod) => evidenceOf(pod, annotation, wanted));
 }
 
+/** A pod by when it was made; `problem` says in words why that doesn't prove that it has what was written. */
+export type PodMadeSince = PodEvidence & { readonly problem?: string };
+
 /**
- * The same pods by when they started: an environment is made when a container starts. Both times are written by the
- * cluster, the start by the pod's node and `sinceMs` by the API server, in whole seconds; what their clocks differ by, and
- * a start in the very second of the write but before it, isn't seen.
+ * The same pods by whether they were made after a write; both times are the API server's. When containers started isn't
+ * looked at: one that is started again in an old pod has the files and what an init container left there from before, and
+ * so has one that was long in starting, as files are mounted before.
+ * @param writtenMs in whole seconds
  */
-export async function podsStartedSince(
+export async function podsMadeSince(
   call: Call,
   cluster: Cluster,
   workload: ClusterObject,
-  sinceMs: number,
-): Promise<readonly PodEvidence[]> {
+  writtenMs: number,
+): Promise<readonly PodMadeSince[]> {
   const pods = await livePods(call, cluster, workload);
-  return pods.map((pod) => {
-    const startedMs = containersStartedMs(pod);
-    return {
-      name: pod.metadata?.name ?? '',
-      onVersion: startedMs !== undefined && startedMs >= sinceMs,
-      ready: isReady(pod),
-      by: 'started-after',
-      startedAt: startedMs === undefined ? undefined : new Date(startedMs).toISOString(),
-    };
+  return pods.map((pod) => madeSince(pod, workload, writtenMs));
+}
+
+/**
+ * Of a pod made in the very second of the write nobody knows which came first. There the pod has what was written when its
+ * workload was given its template in or after that second, as a delegate does that has seen the write, and all pods are of
+ * that template by now.
+ */
+export function madeSince(pod: ClusterObject, workload: ClusterObject, writtenMs: number): PodMadeSince {
+  const { name = '', creationTimestamp, deletionTimestamp } = pod.metadata ?? {};
+  const madeMs = timeOf(creationTimestamp);
+  const evidence = (problem?: string): PodMadeSince => ({
+    name,
+    onVersion: problem === undefined,
+    ready: isReady(pod),
+    by: 'started-after',
+    startedAt: madeMs === undefined ? undefined : new Date(madeMs).toISOString(),
+    ...(problem === undefined ? {} : { problem }),
   });
+  if (madeMs === undefined || madeMs < writtenMs)
+    return evidence('has run since before the version was written');
+  if (madeMs > writtenMs) return evidence();
+  const templateMs = fieldsWrittenMs(workload, ['spec', 'template']);
+  const replaced =
+    templateMs !== undefined &&
+    templateMs >= writtenMs &&
+    deletionTimestamp === undefined &&
+    progressOf(workload).state === 'done';
+  return replaced
+    ? evidence()
+    : evidence('was made in the very second in which the version was written, perhaps before it');
 }
 
 /** The pods of a workload that run or are about to, those that are being deleted included. */
@@ -75,15 +101,6 @@ export async function livePods(
   const namespace = workload.metadata?.namespace ?? '';
   const pods = await cluster.list(call, { apiVersion: 'v1', kind: 'Pod', namespace }, selectorOf(workload));
   return pods.filter((pod) => !hasEnded(pod));
-}
-
-/** When the container that has run longest started; undefined while one of them doesn't run. */
-function containersStartedMs(pod: ClusterObject): number | undefined {
-  const containers: readonly { state?: { running?: { startedAt?: unknown } } }[] =
-    pod.status?.containerStatuses ?? [];
-  const starts = containers.map(({ state }) => timeOf(state?.running?.startedAt));
-  if (starts.length === 0 || starts.includes(undefined)) return undefined;
-  return Math.min(...starts.flatMap((start) => start ?? []));
 }
 
 function evidenceOf(pod: ClusterObject, annotation: string, wanted: string | undefined): PodEvidence {

@@ -13,7 +13,7 @@ import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { dataWrittenMs, lacks } from '../../kubernetes/copied.ts';
 import { assertDelivered } from '../../kubernetes/delivered.ts';
 import { saidBy } from '../../kubernetes/external-secrets.ts';
-import { podsStartedSince } from '../../kubernetes/pod-evidence.ts';
+import { podsMadeSince } from '../../kubernetes/pod-evidence.ts';
 import { obstacleOf, progressOf } from '../../kubernetes/workloads.ts';
 import { readOf, refOfNamed } from '../named-workload.ts';
 import {
@@ -85,7 +85,7 @@ class DelegatedSession implements RolloutSession {
     const copying = await this.#copy(call, cluster, credential);
     if (copying) return copying;
     const secret = await this.#read(call, cluster, this.#secret);
-    const writtenMs = dataWrittenMs(secret) ?? 0;
+    const writtenMs = dataWrittenMs(secret);
     const workload = await this.#read(call, cluster, this.#ref);
     const name = `${nameOf(this.#ref)} in cluster ${cluster.name}`;
     const progress = progressOf(workload);
@@ -94,20 +94,25 @@ class DelegatedSession implements RolloutSession {
         what: `${name}: ${progress.detail}`,
         hint: `kubectl --context ${cluster.name} -n ${this.#ref.namespace} describe ${this.#ref.kind.toLowerCase()} ${this.#ref.name}`,
       });
-    const pods = await podsStartedSince(call, cluster, workload, writtenMs);
+    // Without the time of the write no pod's own time proves anything.
+    if (writtenMs === undefined)
+      return {
+        notYet: `secret ${this.#ref.namespace}/${this.#spec.secretName} in cluster ${cluster.name} has no note of when its data was written (metadata.managedFields), so that nobody knows which pods were made after it`,
+      };
+    const pods = await podsMadeSince(call, cluster, workload, writtenMs);
     const behind = pods.find(({ onVersion, ready }) => !onVersion || !ready);
     if (progress.state === 'done' && !behind)
       return {
         consumer: this.consumer,
         healthy: true,
         version: 'restarted',
-        detail: `${name}: all ${pods.length} pods were started after the version had been written, by ${this.#spec.to}`,
+        detail: `${name}: all ${pods.length} pods were made after the version had been written, by ${this.#spec.to}`,
         pods,
       };
     const seen =
       progress.state === 'moving'
         ? progress.detail
-        : `pod ${behind?.name} ${behind?.onVersion ? 'is not ready' : 'has run since before the version was written'}`;
+        : `pod ${behind?.name} ${behind?.problem ?? 'is not ready'}`;
     this.#assertTime(call, name, seen, writtenMs);
     return { notYet: `${name}: ${seen}; ${this.#spec.to} restarts it` };
   }
