@@ -12,6 +12,7 @@ import { configOf, install } from '../doubles/installed.ts';
 import { podStatusDefinition } from '../doubles/secrets-store-csi/definition.ts';
 import { type DriverDouble, type Stored, startDriverDouble } from '../doubles/secrets-store-csi/driver.ts';
 import { aCall } from '../setup/call.ts';
+import { testCluster } from '../setup/cluster.ts';
 import { aVersion } from '../setup/versions.ts';
 import { aShop, deployment, template } from './cluster-scenarios.ts';
 import type { RolloutScenario } from './rollouts-scenarios.ts';
@@ -23,6 +24,8 @@ export interface Mounting {
   /** Whether the driver's rotation is on. */
   readonly rotates: boolean;
   readonly spec?: object;
+  /** How many volumes of the pods are of the class; one when absent. */
+  readonly volumes?: number;
 }
 
 export interface MountingShop extends RolloutScenario {
@@ -30,6 +33,8 @@ export interface MountingShop extends RolloutScenario {
   readonly driver: DriverDouble;
   /** The store gives that from now on; nobody is told. */
   gives(stored: Stored): void;
+  /** As a person who deletes them: their controller makes others of the same template. */
+  remakePods(): Promise<void>;
 }
 
 /** The shop without any Secret: its pods mount the store through a double of the CSI driver. */
@@ -63,7 +68,7 @@ export async function aMountingShop(mounting: Mounting): Promise<MountingShop> {
         await rm(files, { recursive: true, force: true });
       });
     },
-    workload: (reports) => mountingDeployment(reports, files),
+    workload: (reports) => mountingDeployment(reports, files, mounting.volumes),
     proves: mounting.by === 'rolling' ? 'restarted' : 'acknowledged',
     ...(mounting.by === 'podReload' ? { refusedAs: 'pods' as const } : {}),
     deliver: async (_cluster, _namespace, versionId) => {
@@ -79,6 +84,11 @@ export async function aMountingShop(mounting: Mounting): Promise<MountingShop> {
     driver: driver as unknown as DriverDouble,
     gives: (given) => {
       stored = given;
+    },
+    remakePods: async () => {
+      const { api } = await testCluster();
+      const { items } = await api.list('v1', 'Pod', namespace);
+      for (const pod of items) await api.delete({ ...pod, apiVersion: 'v1', kind: 'Pod' });
     },
   };
 }
@@ -104,12 +114,12 @@ function remembering(session: RolloutSession, observe: () => Promise<Known>): Ro
   };
 }
 
-function mountingDeployment(reports: string, files: string) {
+function mountingDeployment(reports: string, files: string, count = 1) {
   const made = deployment(reports);
   const csi = { driver: CSI_DRIVER, readOnly: true, volumeAttributes: { secretProviderClass: 'shop-db' } };
   const pods = template(reports, {
     env: [{ name: 'MOUNTS', value: files }],
-    volumes: [{ name: 'db', csi }],
+    volumes: ['db', 'db-2'].slice(0, count).map((name) => ({ name, csi })),
     volumeMounts: [{ name: 'db', mountPath: '/etc/db', readOnly: true }],
   });
   return { ...made, spec: { ...made.spec, template: pods } };

@@ -4,6 +4,7 @@ import { rollingRollout } from '../../workers/rollouts/rolling/rollout.ts';
 import type { RolloutSession } from '../../workers/rollouts/rollout.ts';
 import { aCall } from '../setup/call.ts';
 import { stopTestCluster, testCluster } from '../setup/cluster.ts';
+import { laterSecond } from '../setup/later-second.ts';
 import { aVersion } from '../setup/versions.ts';
 import { aMountingShop, type Mounting } from './mounted-scenarios.ts';
 
@@ -59,14 +60,56 @@ test('after its time the rollout ends, and says what to look at', async () => {
   });
 });
 
-test('pods that started anew and still mounted the old version are not proven', async () => {
+test('pods that started with the old version are not proven, also not when the driver changes their files, until they are made anew', async () => {
   const shop = await aMountingShop({ by: 'rolling', reports: 'hash', rotates: false });
   await expect
     .poll(() => forward(shop.session), { timeout: 30_000 })
     .toEqual({ notYet: expect.stringMatching(/pod shop-\S+: .* as before the rotation/) });
   await shop.deliver('v1');
   await shop.driver.rotate();
-  expect(await forward(shop.session)).toMatchObject({ healthy: true, version: 'restarted' });
+  expect(await forward(shop.session)).toEqual({
+    notYet: expect.stringMatching(/pod shop-\S+: .*after its containers had started.*delete the pod/),
+  });
+  expect(await shop.running()).toBe('v0');
+
+  await shop.remakePods();
+  await expect
+    .poll(() => forward(shop.session), { timeout: 30_000 })
+    .toMatchObject({ healthy: true, version: 'restarted', pods: [{ by: 'mounted' }, { by: 'mounted' }] });
+  expect(await shop.running()).toBe('v1');
+  expect(await settled(shop.session)).toBeUndefined();
+});
+
+test('on the way back pods that ran all the time are proven, those that started with the new version are not', async () => {
+  const shop = await aMountingShop({ by: 'rolling', reports: 'hash', rotates: true });
+  const back = () =>
+    shop.session.move(aCall(), aVersion('v0'), 'back').catch((error: unknown): unknown => error);
+  // The driver brings both versions into the files of the same pods.
+  await shop.deliver('v1');
+  expect(await back()).toEqual({ notYet: expect.stringMatching(/not yet the one of before/) });
+  await shop.deliver('v0');
+  expect(await back()).toMatchObject({ healthy: true, pods: [{ by: 'mounted' }, { by: 'mounted' }] });
+
+  await shop.deliver('v1');
+  // Starts have whole seconds.
+  await laterSecond();
+  await shop.remakePods();
+  await expect.poll(() => shop.running(), { timeout: 20_000 }).toBe('v1');
+  await shop.deliver('v0');
+  await expect
+    .poll(back, { timeout: 20_000 })
+    .toEqual({ notYet: expect.stringMatching(/after its containers had started.*delete the pod/) });
+  await shop.remakePods();
+  await expect.poll(back, { timeout: 30_000 }).toMatchObject({ healthy: true });
+  expect(await shop.running()).toBe('v0');
+});
+
+test('a class that is mounted by two volumes is refused, as the driver reports one of them', async () => {
+  const shop = await aMountingShop({ by: 'rolling', reports: 'id', rotates: true, volumes: 2 });
+  await expect(shop.session.plan(aCall())).rejects.toMatchObject({
+    code: 'rollout.unhealthy',
+    message: expect.stringMatching(/2 volumes of class shop-db/),
+  });
 });
 
 test('an object that the class does not have is refused by plan, with those that it has', async () => {

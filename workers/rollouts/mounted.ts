@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { Call } from '../../core/call.ts';
 import { formatDuration, parseDuration } from '../../core/duration.ts';
@@ -47,9 +48,14 @@ export function mountOf({ secretProviderClass, objects }: Source): MountSpec | u
   return secretProviderClass === undefined ? undefined : { providerClass: secretProviderClass, objects };
 }
 
-/** The annotation that says which version pods started with. No Secret has the name by which a class is told there. */
-export function annotationOf({ secretName, secretProviderClass }: Source): string {
-  return versionAnnotation(secretName ?? `csi_${secretProviderClass}`);
+/**
+ * The annotation that says which version pods started with. No Secret has the name by which a class is told there. The
+ * objects are part of it, since a class may have those of several credentials, each with versions of its own.
+ */
+export function annotationOf({ secretName, secretProviderClass, objects }: Source): string {
+  const which = objects ? [...objects].sort().join(',') : '';
+  const of = which === '' ? '' : `_${createHash('sha256').update(which).digest('hex').slice(0, 8)}`;
+  return versionAnnotation(secretName ?? `csi_${secretProviderClass}${of}`);
 }
 
 export function baselineIn(known: Known | undefined): Baseline {

@@ -102,7 +102,13 @@ async function knownOf({ position, now }: StepContext, { consumer }: RolloutSess
   const { direction, facts, backSince, announcedAt } = position;
   const begun = direction === 'back' ? backSince : announcedAt.get('rollout');
   const before = facts.get('plan')?.before as Readonly<Record<string, unknown>> | undefined;
-  return { before: before?.[consumer], since: begun ?? (await now()) };
+  const proofs = (facts.get('rollout')?.proofs ?? []) as readonly ConsumerProof[];
+  const proven = direction === 'back' ? undefined : proofs.find((proof) => proof.consumer === consumer)?.pods;
+  return {
+    before: before?.[consumer],
+    since: begun ?? (await now()),
+    ...(proven === undefined ? {} : { proven }),
+  };
 }
 
 /** Those that the policy lists, and in place of each that stands for many those that there are now. */

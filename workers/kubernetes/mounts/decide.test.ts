@@ -134,22 +134,38 @@ test('pods with two new versions prove nothing', () => {
   expect(disagreement([])).toBeUndefined();
 });
 
+const start = { podAt: '2026-11-01T12:00:00Z', unchanged: true, reportedMs: undefined, started: undefined };
 test('every pod without proof is named, and only then whether the others agree', () => {
   const wanted = { baseline: changed, versionId: 'v1', going: 'forward' as const };
   const pods = [
-    { name: 'old', seen: { versions: { a: 'y' } } },
-    { name: 'new', seen: { versions: { a: 'z' } } },
-    { name: 'mute', seen: { problem: 'the driver has not reported' } },
+    { name: 'old', seen: { versions: { a: 'y' } }, start },
+    { name: 'new', seen: { versions: { a: 'z' } }, start },
+    { name: 'mute', seen: { problem: 'the driver has not reported' }, start },
   ];
   expect(lagging(pods, wanted)).toEqual([
     expect.stringMatching(/^pod old: .*as before the rotation$/),
     'pod mute: the driver has not reported',
   ]);
-  const two = pods.slice(0, 2).map(({ name }, index) => ({ name, seen: { versions: { a: `z${index}` } } }));
+  const two = pods
+    .slice(0, 2)
+    .map(({ name }, index) => ({ name, seen: { versions: { a: `z${index}` } }, start }));
   expect(lagging(two, wanted)).toEqual([expect.stringMatching(/different versions/)]);
   expect(lagging(two.slice(0, 1), wanted)).toEqual([]);
-  const before = ['x', 'y'].map((a) => ({ name: a, seen: { versions: { a } } }));
+  const before = ['x', 'y'].map((a) => ({ name: a, seen: { versions: { a } }, start }));
   expect(lagging(before, { ...wanted, going: 'back' })).toEqual([]);
+});
+
+test('of programs that read at their start only, the file must not have been changed under them', () => {
+  const wanted = { baseline: changed, versionId: 'v1', going: 'forward' as const };
+  const proven = { name: 'new', startedAt: start.podAt };
+  const pods = [{ name: 'new', seen: { versions: { a: 'z' } }, start: { ...start, unchanged: false } }];
+  expect(lagging(pods, wanted)).toEqual([]);
+  expect(lagging(pods, { ...wanted, atStart: { proven: [] } })).toEqual([
+    expect.stringMatching(/^pod new: /),
+  ]);
+  expect(lagging(pods, { ...wanted, atStart: { proven: [proven] } })).toEqual([]);
+  const another = { ...proven, startedAt: '2026-11-01T11:00:00Z' };
+  expect(lagging(pods, { ...wanted, atStart: { proven: [another] } })).toHaveLength(1);
 });
 
 test('the mounts of a class are found in all containers, and those by subPath are told', () => {

@@ -1,4 +1,5 @@
 import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
+import { type PodStart, startedOtherwise } from './start.ts';
 
 /** The volume driver that mounts what a store has, without a Secret in between. */
 export const CSI_DRIVER = 'secrets-store.csi.k8s.io';
@@ -58,6 +59,8 @@ export interface Baseline {
    * another than before. `anything`: the store was empty, so that whatever is mounted is new.
    */
   readonly by: 'id' | 'change' | 'anything';
+  /** When the container that was started last of all had started, in milliseconds since 1970; absent when none ran. */
+  readonly startedBy?: number;
 }
 
 /** Where nothing is known of what was mounted before, only the version's own name proves anything. */
@@ -115,6 +118,7 @@ export function disagreement(
 export interface PodMount {
   readonly name: string;
   readonly seen: ReturnType<typeof mountedOf>;
+  readonly start: PodStart;
 }
 
 /** What pods are to have mounted. */
@@ -122,17 +126,28 @@ export interface WantedMount {
   readonly baseline: Baseline;
   readonly versionId: string;
   readonly going: 'forward' | 'back';
+  /** Of programs that read at their start only, and are told nothing: they must have been started with what is mounted. */
+  readonly atStart?: {
+    /** Pods that have proven it before: what is reported now may have been written since for another object. */
+    readonly proven: readonly { readonly name: string; readonly startedAt: string | undefined }[];
+  };
 }
 
 /** Why it isn't proven that all pods have the version mounted, pod by pod in words; nothing when it is. */
 export function lagging(
   pods: readonly PodMount[],
-  { baseline, versionId, going }: WantedMount,
+  { baseline, versionId, going, atStart }: WantedMount,
 ): readonly string[] {
   const words: string[] = [];
   const mounted: { name: string; versions: Versions }[] = [];
-  for (const { name, seen } of pods) {
-    const problem = 'problem' in seen ? seen.problem : behind(seen.versions, baseline, versionId, going);
+  for (const { name, seen, start } of pods) {
+    const problem =
+      'problem' in seen
+        ? seen.problem
+        : (behind(seen.versions, baseline, versionId, going) ??
+          (atStart?.proven.some((pod) => pod.name === name && pod.startedAt === start.podAt)
+            ? undefined
+            : atStart && startedOtherwise(start, baseline, going)));
     if (problem !== undefined) words.push(`pod ${name}: ${problem}`);
     else if ('versions' in seen) mounted.push({ name, versions: seen.versions });
   }
@@ -171,6 +186,11 @@ interface Container {
 /** Whether pods of this specification have the class mounted, in whatever container. */
 export function mountsClass({ volumes = [] }: PodSpec, providerClass: string): boolean {
   return volumesOf(volumes, providerClass).length > 0;
+}
+
+/** How many volumes of a pod are of the class: the driver reports one only. */
+export function volumesOfClass({ volumes = [] }: PodSpec, providerClass: string): number {
+  return volumesOf(volumes, providerClass).length;
 }
 
 /** The containers that have the class mounted; `fixed`: by `subPath`, whose files never follow. */

@@ -16,10 +16,13 @@ import {
   type MountSpec,
   mountedOf,
   mountsClass,
+  mountsIn,
   mountsOf,
   type PodMount,
+  volumesOfClass,
   type WantedMount,
 } from './decide.ts';
+import { lastStart, startOf } from './start.ts';
 
 /**
  * What the Secrets Store CSI driver reports of a pod and a class, one object for each pair.
@@ -58,6 +61,11 @@ export async function assertMounted(
     });
   if (mountsOf(workload, spec.providerClass).length === 0)
     throw refused(`its pods don't mount class ${spec.providerClass} by the driver ${CSI_DRIVER}`);
+  const volumes = volumesOfClass(workload.spec?.template?.spec ?? {}, spec.providerClass);
+  if (volumes > 1)
+    throw refused(
+      `its pods have ${volumes} volumes of class ${spec.providerClass}, of which the driver reports one only; one volume may be mounted in several containers`,
+    );
   const pods = await livePods(call, cluster, workload);
   for (const { name, seen } of await mountsSeen(call, cluster, pods, spec))
     if ('problem' in seen) throw refused(`pod ${name}: ${seen.problem}`);
@@ -77,10 +85,9 @@ export async function mountBaseline(
 
 /** What pods had mounted, as far as the driver said. @param current as for {@link baselineOf} */
 export function baselineSeen(pods: readonly PodMount[], current: string | undefined): Baseline {
-  return baselineOf(
-    pods.flatMap(({ seen }) => ('versions' in seen ? [seen.versions] : [])),
-    current,
-  );
+  const mounted = pods.flatMap(({ seen }) => ('versions' in seen ? [seen.versions] : []));
+  const startedBy = lastStart(pods);
+  return { ...baselineOf(mounted, current), ...(startedBy === undefined ? {} : { startedBy }) };
 }
 
 /** Every pod that runs, and how the driver's word proves that it has the version mounted. */
@@ -96,15 +103,14 @@ export async function podsMounting(
   return notYet === undefined ? { pods: all.map(evidenceOf) } : { notYet };
 }
 
-function evidenceOf({ pod, seen }: LookedAt): PodEvidence {
-  const startedAt = pod.status?.startTime;
+function evidenceOf({ pod, seen, start }: LookedAt): PodEvidence {
   return {
     name: pod.metadata?.name ?? '',
     onVersion: true,
     ready: isReady(pod),
     by: 'mounted',
     ...('versions' in seen ? { mounted: seen.versions } : {}),
-    startedAt: startedAt instanceof Date ? startedAt.toISOString() : startedAt,
+    startedAt: start.podAt,
   };
 }
 
@@ -138,7 +144,8 @@ export async function mountsSeen(
   for (const pod of pods) {
     const { name = '', namespace = '' } = pod.metadata ?? {};
     const status = await cluster.read(call, statusRef(namespace, name, spec.providerClass));
-    looked.push({ pod, name, seen: mountedOf(pod, status, spec) });
+    const mounting = mountsIn(pod.spec ?? {}, spec.providerClass).map(({ container }) => container);
+    looked.push({ pod, name, seen: mountedOf(pod, status, spec), start: startOf(pod, status, mounting) });
   }
   return looked;
 }

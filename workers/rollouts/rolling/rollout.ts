@@ -167,7 +167,9 @@ class RollingSession implements RolloutSession {
     going: Going,
     known: Known | undefined,
   ): Promise<ConsumerProof | NotYet> {
-    const wanted = { baseline: baselineIn(known), versionId, going };
+    // Nobody tells these pods to read again: the version counts from when their programs started.
+    const atStart = { proven: known?.proven ?? [] };
+    const wanted = { baseline: baselineIn(known), versionId, going, atStart };
     const seen = await podsMounting(call, cluster, workload, this.#mount as MountSpec, wanted);
     if ('notYet' in seen) {
       const words = `${this.#name(cluster)}: ${seen.notYet}`;
@@ -178,7 +180,7 @@ class RollingSession implements RolloutSession {
       consumer: this.consumer,
       healthy: true,
       version: 'restarted',
-      detail: `${this.#name(cluster)}: all ${seen.pods.length} pods started anew and have this version mounted, as the CSI driver reports`,
+      detail: `${this.#name(cluster)}: all ${seen.pods.length} pods started with this version mounted, as the CSI driver reports`,
       pods: seen.pods,
     };
   }
