@@ -171,7 +171,8 @@ export async function aShop({
   };
 }
 
-async function deliverVersion(
+/** Into a Secret of the version's own. */
+export async function deliverVersion(
   { clusters }: TestCluster,
   namespace: string,
   versionId: string,

@@ -1,5 +1,6 @@
 import { PatchStrategy, type V1Deployment, type V1Pod, type V1Service } from '@kubernetes/client-node';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { podUrl } from '../../workers/kubernetes/pod-address.ts';
 import { BLUE, SLOT } from '../../workers/rollouts/blue-green/twin.ts';
 import type { Going } from '../../workers/rollouts/rollout.ts';
 import { startPrometheusDouble } from '../doubles/prometheus.ts';
@@ -7,7 +8,7 @@ import { aCall } from '../setup/call.ts';
 import { stopTestCluster, testCluster } from '../setup/cluster.ts';
 import { laterSecond } from '../setup/later-second.ts';
 import { aVersion } from '../setup/versions.ts';
-import { aShop, deployment, openTwin, type Shop, template } from './cluster-scenarios.ts';
+import { aShop, deliverVersion, deployment, openTwin, type Shop, template } from './cluster-scenarios.ts';
 import { anOperatedShop, aReloadedShop } from './delegated-scenarios.ts';
 import { aMountedShop } from './pod-reload-scenarios.ts';
 
@@ -109,6 +110,23 @@ test('a delegate that does not act ends the rollout with what to look at; Rotor 
   expect((await shop.read()).metadata?.generation).toBe(before.metadata?.generation);
 });
 
+test.each([
+  ['a delegate', () => aReloadedShop()],
+  ['podReload', () => aMountedShop('file')],
+])(
+  'where each version has a Secret of its own, %s proves nothing: nobody changes the name that the pods read',
+  async (_, kind) => {
+    const shop = await opened(kind());
+    await shop.deliverVersioned('v1');
+    expect(await shop.move('forward', 'v1')).toMatchObject({
+      code: 'rollout.unhealthy',
+      message: expect.stringMatching(
+        /version v1 is delivered as secret \S+\/db-[0-9a-f]{12} .*the pods read, db$/,
+      ),
+    });
+  },
+);
+
 test("where Vault's operator doesn't run, nothing comes, and it is told what is waited for", async () => {
   const shop = await opened(anOperatedShop({}, 'none'));
   await shop.session.plan(aCall());
@@ -177,6 +195,29 @@ test('a pod that appears in the middle of a reload is in the proof too', async (
   expect(await shop.running()).toBe('v1');
 });
 
+test('on the way back a pod is told again though it once took that version: it may have started with the other since', async () => {
+  const shop = await opened(aMountedShop('file'));
+  await shop.deliver('v1');
+  await expect.poll(() => shop.move('forward', 'v1'), { timeout: 30_000 }).toMatchObject({ healthy: true });
+  await shop.deliver('v2');
+  // As programs do that are started again.
+  await expect
+    .poll(
+      async () => {
+        await shop.reloadByHand();
+        return shop.running();
+      },
+      { timeout: 20_000 },
+    )
+    .toBe('v2');
+  await shop.deliver('v1');
+  const known = { before: undefined, since: new Date() };
+  const back = () =>
+    shop.session.move(aCall(), aVersion('v1'), 'back', 0, known).catch((error: unknown): unknown => error);
+  await expect.poll(back, { timeout: 30_000 }).toMatchObject({ healthy: true });
+  expect(await shop.running()).toBe('v1');
+});
+
 async function opened(shop: Shop) {
   let namespace = '';
   const scenario = await aShop({
@@ -193,6 +234,12 @@ async function opened(shop: Shop) {
     deliver: async (versionId: string) => {
       await laterSecond();
       await scenario.deliver(versionId);
+    },
+    deliverVersioned: async (versionId: string) => deliverVersion(await testCluster(), namespace, versionId),
+    reloadByHand: async () => {
+      const { items } = await api.list<V1Pod>('v1', 'Pod', namespace);
+      for (const pod of items)
+        await fetch(podUrl(pod, { port: 8080, path: '/reload' }) as string, { method: 'POST' });
     },
     /** What it answers or throws. */
     move: (going: Going, versionId: string): Promise<unknown> =>

@@ -46,6 +46,28 @@ export async function assertDelivered(
   });
 }
 
+/**
+ * The same for pods whose template nobody changes: under a name of the version's own they would never read it. On the way
+ * back they are as they were then, since they never read the other one either.
+ * @returns whether there is something to be moved
+ * @throws RotorError `delivery.drifted`, `rollout.unhealthy`
+ */
+export async function isDeliveredInPlace(
+  call: Call,
+  cluster: Cluster,
+  ref: { readonly namespace: string; readonly name: string },
+  versionId: string,
+  going: 'forward' | 'back',
+): Promise<boolean> {
+  const { name } = await assertDelivered(call, cluster, ref, versionId);
+  if (name === ref.name) return true;
+  if (going === 'back') return false;
+  throw new RotorError('rollout.unhealthy', {
+    what: `version ${versionId} is delivered as secret ${ref.namespace}/${name} in cluster ${cluster.name}, and nobody changes the name that the pods read, ${ref.name}`,
+    hint: 'Deliver in style "stable", or move this consumer by `rolling` or `blueGreen`, which change the name.',
+  });
+}
+
 function carried(secret: ClusterObject | undefined): string | undefined {
   return secret?.metadata?.annotations?.[VERSION];
 }

@@ -109,6 +109,12 @@ export function goneProof(consumer: string, name: string): ConsumerProof {
   return { consumer, healthy: true, version: 'restarted', detail, pods: [] };
 }
 
+/** On the way back: nothing had been moved. `name` is the object's. */
+export function unmovedProof(consumer: string, name: string): ConsumerProof {
+  const detail = `${name}: its pods have never read the other version, which was delivered under another name`;
+  return { consumer, healthy: true, version: 'restarted', detail, pods: [] };
+}
+
 export interface Rollout<Spec = unknown> {
   /** Key under which manifests name it (`consumers[].reload`). */
   readonly kind: string;

@@ -11,7 +11,7 @@ import {
 } from '../../../core/kubernetes/cluster.ts';
 import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { dataWrittenMs, lacks } from '../../kubernetes/copied.ts';
-import { assertDelivered } from '../../kubernetes/delivered.ts';
+import { isDeliveredInPlace } from '../../kubernetes/delivered.ts';
 import { saidBy } from '../../kubernetes/external-secrets.ts';
 import { podsMadeSince } from '../../kubernetes/pod-evidence.ts';
 import { obstacleOf, progressOf } from '../../kubernetes/workloads.ts';
@@ -24,6 +24,7 @@ import {
   type NotYet,
   type Rollout,
   type RolloutSession,
+  unmovedProof,
 } from '../rollout.ts';
 import { type Copier, copierOf } from './copiers.ts';
 import { reloaderObstacle } from './reloader.ts';
@@ -82,6 +83,11 @@ class DelegatedSession implements RolloutSession {
     const cluster = await this.#clusters.open(this.#spec.context);
     if (going === 'back' && !(await cluster.read(call, this.#ref)))
       return goneProof(this.consumer, `${nameOf(this.#ref)} in cluster ${cluster.name}`);
+    const { namespace, secretName: delivered } = this.#spec;
+    const inPlace =
+      this.#copier !== undefined ||
+      (await isDeliveredInPlace(call, cluster, { namespace, name: delivered }, credential.versionId, going));
+    if (!inPlace) return unmovedProof(this.consumer, `${nameOf(this.#ref)} in cluster ${cluster.name}`);
     const copying = await this.#copy(call, cluster, credential);
     if (copying) return copying;
     const secret = await this.#read(call, cluster, this.#secret);
@@ -120,10 +126,7 @@ class DelegatedSession implements RolloutSession {
   /** @returns words until the Secret carries the version */
   async #copy(call: Call, cluster: Cluster, credential: Credential): Promise<NotYet | undefined> {
     const { namespace, secretName: name, keys } = this.#spec;
-    if (!this.#copier) {
-      await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
-      return undefined;
-    }
+    if (!this.#copier) return undefined;
     const { source } = this.#copier;
     const missing = lacks(await cluster.read(call, this.#secret), credential, keys);
     if (missing === undefined) return undefined;

@@ -11,7 +11,7 @@ import {
 } from '../../../core/kubernetes/cluster.ts';
 import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { dataWrittenMs } from '../../kubernetes/copied.ts';
-import { assertDelivered } from '../../kubernetes/delivered.ts';
+import { isDeliveredInPlace } from '../../kubernetes/delivered.ts';
 import { type MountSpec, mountsOf } from '../../kubernetes/mounts/decide.ts';
 import { assertMounted, mountBaseline, podsMounting } from '../../kubernetes/mounts/look.ts';
 import { isReady, livePods, type PodEvidence } from '../../kubernetes/pod-evidence.ts';
@@ -28,6 +28,7 @@ import {
   type NotYet,
   type Rollout,
   type RolloutSession,
+  unmovedProof,
 } from '../rollout.ts';
 import { reloadPod, versionProblemOf } from './pod.ts';
 import { type PodReloadSpec, podReloadSpec } from './spec.ts';
@@ -107,12 +108,18 @@ class PodReloadSession implements RolloutSession {
     const { namespace, secretName: name } = this.#spec;
     if (going === 'back' && !(await cluster.read(call, this.#ref)))
       return goneProof(this.consumer, `${nameOf(this.#ref)} in cluster ${cluster.name}`);
-    if (name !== undefined) await assertDelivered(call, cluster, { namespace, name }, credential.versionId);
+    if (
+      name !== undefined &&
+      !(await isDeliveredInPlace(call, cluster, { namespace, name }, credential.versionId, going))
+    )
+      return unmovedProof(this.consumer, `${nameOf(this.#ref)} in cluster ${cluster.name}`);
     const workload = await this.#read(call, cluster, this.#ref);
     // Files first: a pod that is told to read them too early would read the old ones, and say yes.
     const mounting = await this.#mounting(call, cluster, workload, credential, going, known);
     if ('notYet' in mounting) return mounting;
     const pods = await livePods(call, cluster, workload);
+    // One that took this version once may have started anew since with the other, whose files were there for a while.
+    const told = going === 'forward' ? credential.versionId : known && backOf(credential.versionId, known);
     const seen: PodEvidence[] = [];
     for (const pod of pods) {
       // What goes away needs no reload, but uses the old credential until it is gone.
@@ -120,7 +127,7 @@ class PodReloadSession implements RolloutSession {
         pod.metadata?.deletionTimestamp !== undefined
           ? 'it is going away'
           : isReady(pod)
-            ? await this.#reload(call, cluster, pod, credential.versionId)
+            ? await this.#reload(call, cluster, pod, credential.versionId, told)
             : 'it is not ready';
       if (problem !== undefined) {
         const words = `${nameOf(this.#ref)} in cluster ${cluster.name}: pod ${pod.metadata?.name}: ${problem}`;
@@ -173,12 +180,16 @@ class PodReloadSession implements RolloutSession {
     return 'notYet' in seen ? seen : undefined;
   }
 
-  /** @returns what is still missing; undefined when the pod is on the version */
+  /**
+   * @param told how it is noted at the pod that it took the reload; undefined: it is told again
+   * @returns what is still missing; undefined when the pod is on the version
+   */
   async #reload(
     call: Call,
     cluster: Cluster,
     pod: ClusterObject,
     versionId: string,
+    told: string | undefined,
   ): Promise<string | undefined> {
     const annotations = pod.metadata?.annotations ?? {};
     const problem = await versionProblemOf(call, pod, this.#spec, versionId);
@@ -193,9 +204,9 @@ class PodReloadSession implements RolloutSession {
       await this.#expect(call, cluster, pod, versionId);
       return problem;
     }
-    if (annotations[this.#acknowledged] === versionId) return undefined;
+    if (told !== undefined && annotations[this.#acknowledged] === told) return undefined;
     await reloadPod(call, this.consumer, pod, this.#spec);
-    await this.#annotate(call, cluster, pod, this.#acknowledged, versionId);
+    await this.#annotate(call, cluster, pod, this.#acknowledged, told ?? versionId);
     return undefined;
   }
 
@@ -248,6 +259,11 @@ class PodReloadSession implements RolloutSession {
   #read(call: Call, cluster: Cluster, ref: ObjectRef): Promise<ClusterObject> {
     return readOf(call, cluster, ref, this.consumer);
   }
+}
+
+/** How a pod is known to have taken a version on this way back, and on no other. */
+function backOf(versionId: string, { since }: Known): string {
+  return `${versionId} since ${since.toISOString()}`;
 }
 
 /** Why a reload would not bring the credential to the pods of a workload; undefined when it does. */
