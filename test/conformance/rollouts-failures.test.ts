@@ -66,6 +66,52 @@ test('on the way back the Service leads to the Deployment alone while a pod of t
   expect((await shop.service()).spec?.selector).toEqual({ app: 'shop' });
 });
 
+test('while the twin waits, pods that the Deployment gets are led to as well, and the twin gets as many', async () => {
+  const prometheus = await startPrometheusDouble();
+  onTestFinished(() => prometheus.stop());
+  prometheus.gives(0.5);
+  const gate = { prometheus: { url: prometheus.url, query: 'error_rate', expect: '< 0.01' } };
+  const shop = await opened({ open: openTwin([{ ...gate, ...quick, attempts: 1000 }], []) });
+  await shop.deliver('v1');
+  const atGate = { notYet: expect.stringMatching(/gate prometheus/) };
+  await expect.poll(() => shop.move('forward', 'v1'), { timeout: 30_000 }).toEqual(atGate);
+  const before = await shop.reached();
+  expect(before).toHaveLength(2);
+
+  await shop.removePod(before[0] ?? '');
+  await shop.patch({ spec: { replicas: 3 } });
+  await expect
+    .poll(
+      async () => {
+        await shop.move('forward', 'v1');
+        return (await shop.reached()).filter((name) => name !== before[0]);
+      },
+      { timeout: 30_000 },
+    )
+    .toHaveLength(3);
+  expect(await shop.replicas()).toEqual([3, 3]);
+  prometheus.gives(0);
+  await expect.poll(() => shop.move('forward', 'v1'), { timeout: 30_000 }).toMatchObject({ healthy: true });
+  expect(await shop.reached()).toHaveLength(3);
+});
+
+test('the twin is kept until no pod of before is left, those on their way out included', async () => {
+  const shop = await opened({ open: openTwin([], []) });
+  await shop.deliver('v1');
+  await expect.poll(() => shop.move('forward', 'v1'), { timeout: 30_000 }).toMatchObject({ healthy: true });
+  const remove = await shop.strayPod({ app: 'shop' });
+  const finish = () =>
+    shop.session.finish?.(aCall(), aVersion('v1')).catch((error: unknown): unknown => error);
+  await expect
+    .poll(finish, { timeout: 30_000 })
+    .toEqual({ notYet: expect.stringMatching(/pod stray of before is still there/) });
+  expect(await shop.replicas()).toHaveLength(2);
+  await remove();
+  await expect.poll(finish, { timeout: 30_000 }).toBeUndefined();
+  expect(await shop.replicas()).toHaveLength(1);
+  expect((await shop.service()).spec?.selector).toEqual({ app: 'shop' });
+});
+
 test('a gate that the twin itself answers is closed while a pod of it names another version', async () => {
   const gates = [{ http: { port: 'http', path: '/', versionPointer: '/db/mounted/none' }, ...quick }];
   const shop = await opened({ open: openTwin(gates, []) });
@@ -254,6 +300,21 @@ async function opened(shop: Shop) {
       return () => api.delete(pod);
     },
     service: () => api.read<V1Service>({ ...ref, apiVersion: 'v1', kind: 'Service' }),
+    /** The pods that the Service's selector finds. */
+    reached: async () => {
+      const { spec } = await api.read<V1Service>({ ...ref, apiVersion: 'v1', kind: 'Service' });
+      const wanted = Object.entries(spec?.selector ?? {});
+      const { items } = await api.list<V1Pod>('v1', 'Pod', namespace);
+      return items
+        .filter(({ metadata }) => wanted.every(([name, value]) => metadata?.labels?.[name] === value))
+        .map(({ metadata }) => metadata?.name ?? '');
+    },
+    removePod: (name: string) => api.delete({ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace } }),
+    /** Of the Deployment and its twins. */
+    replicas: async () => {
+      const { items } = await api.list<V1Deployment>('apps/v1', 'Deployment', namespace);
+      return items.map(({ spec }) => spec?.replicas);
+    },
     patch: (changes: object) =>
       api.patch({ ...ref, ...changes }, undefined, undefined, 'test', undefined, PatchStrategy.MergePatch),
     pods: async () => {

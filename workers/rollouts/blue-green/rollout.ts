@@ -1,7 +1,13 @@
 import type { Call } from '../../../core/call.ts';
 import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
-import type { Cluster, ClusterObject, Clusters, ObjectRef } from '../../../core/kubernetes/cluster.ts';
+import {
+  type Cluster,
+  type ClusterObject,
+  type Clusters,
+  type ObjectRef,
+  refOf,
+} from '../../../core/kubernetes/cluster.ts';
 import { assertAllowed } from '../../../core/kubernetes/permissions.ts';
 import { assertDelivered } from '../../kubernetes/delivered.ts';
 import { endpointPods } from '../../kubernetes/endpoints.ts';
@@ -78,8 +84,8 @@ class BlueGreenSession implements RolloutSession {
       ['patch', this.#blueRef()],
       ['create', this.#blueRef()],
       ['delete', { ...this.#blueRef(), name: '' }],
-      // What the gates saw is noted at the twin.
-      ...(this.#spec.gates.length > 0 ? [['patch', { ...this.#blueRef(), name: '' }] as const] : []),
+      // The twin gets as many pods as the Deployment, and what the gates saw is noted at it.
+      ['patch', { ...this.#blueRef(), name: '' }],
       ['list', { ...this.#blueRef(), name: '' }],
       ['patch', this.#serviceRef()],
       ['list', podsIn(namespace)],
@@ -129,6 +135,10 @@ class BlueGreenSession implements RolloutSession {
         hint: `Its clients are served by the twin meanwhile. Mend it, then resume the rotation.`,
       });
     if (progress.state === 'moving') return { notYet: `${name} takes the version too: ${progress.detail}` };
+    // Old pods that are on their way out use the old credential until they are gone.
+    const all = await podsOn(call, cluster, blue, this.#annotation, credential.versionId);
+    const old = all.find(({ onVersion }) => !onVersion);
+    if (old) return { notYet: `${name} takes the version too: pod ${old.name} of before is still there` };
     await this.#switch(call, cluster, undefined);
     await this.#removeTwins(call, cluster, []);
     return undefined;
@@ -147,12 +157,13 @@ class BlueGreenSession implements RolloutSession {
     const service = await this.#read(call, cluster, this.#serviceRef());
     const blue = await this.#read(call, cluster, this.#blueRef());
     const serving: string | undefined = service.spec?.selector?.[SLOT];
-    if (serving === undefined) await this.#pinToBlue(call, cluster, blue);
+    if (serving === undefined || serving === BLUE) await this.#pinToBlue(call, cluster, blue);
     // Twins of earlier attempts, but for the one whose pods serve now.
     await this.#removeTwins(call, cluster, [slot, ...(serving ? [serving] : [])]);
-    const twin =
+    const found =
       (await cluster.read(call, ref)) ??
       (await cluster.create(call, twinOf(blue, slot, { [this.#annotation]: credential.versionId }, secret)));
+    const twin = await this.#asManyAs(call, cluster, found, blue);
     const progress = progressOf(twin);
     const name = `deployment ${ref.namespace}/${ref.name}`;
     if (progress.state === 'stuck')
@@ -172,6 +183,8 @@ class BlueGreenSession implements RolloutSession {
     const reached = await endpointPods(call, cluster, this.#serviceRef());
     const others = reached?.filter((pod) => !pods.some(({ name: known }) => known === pod)) ?? [];
     if (others.length > 0) return { notYet: `service ${this.#spec.service} still leads to pod ${others[0]}` };
+    if (reached?.length === 0 && pods.length > 0)
+      return { notYet: `service ${this.#spec.service} leads to no pod of ${ref.name} yet` };
     return {
       consumer: this.consumer,
       healthy: true,
@@ -179,6 +192,25 @@ class BlueGreenSession implements RolloutSession {
       detail: `service ${this.#spec.namespace}/${this.#spec.service} leads to ${ref.name}, whose ${pods.length} pods started with this version${passed(this.#spec.gates)}`,
       pods,
     };
+  }
+
+  /**
+   * Somebody (an autoscaler, perhaps) may have given the Deployment more pods since the twin was made: it is to carry what
+   * they carry.
+   */
+  async #asManyAs(
+    call: Call,
+    cluster: Cluster,
+    twin: ClusterObject,
+    blue: ClusterObject,
+  ): Promise<ClusterObject> {
+    const wanted: number = blue.spec?.replicas ?? 1;
+    if ((twin.spec?.replicas ?? 1) >= wanted) return twin;
+    const { resourceVersion } = twin.metadata ?? {};
+    return cluster.mergePatch(call, refOf(twin), {
+      metadata: { resourceVersion },
+      spec: { replicas: wanted },
+    });
   }
 
   #assertCommands(): void {
@@ -237,7 +269,10 @@ class BlueGreenSession implements RolloutSession {
     };
   }
 
-  /** Before a twin with the same labels appears, the Service is told to lead to the pods that it leads to now, and no others. */
+  /**
+   * Before a twin with the same labels appears, the Service is told to lead to the pods that it leads to now, and no others.
+   * Those that the Deployment gets afterwards, in place of others or besides, are told the same.
+   */
   async #pinToBlue(call: Call, cluster: Cluster, blue: ClusterObject): Promise<void> {
     await this.#label(call, cluster, blue);
     await this.#switch(call, cluster, BLUE);
