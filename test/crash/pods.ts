@@ -6,6 +6,7 @@ import { PatchStrategy, type V1Deployment, type V1Service } from '@kubernetes/cl
 import { expect } from 'vitest';
 import type { Rotation } from '../../ledger/rotations.ts';
 import { type TestCluster, type TestNamespace, testCluster } from '../setup/cluster.ts';
+import { laterSecond } from '../setup/later-second.ts';
 import { onceThere } from '../setup/probes.ts';
 import { type Stage, type StartedWorker, setStage } from './stage.ts';
 
@@ -75,6 +76,8 @@ export async function startPods(options: PodsOptions = {}): Promise<Pods> {
     return madeKind === 'Rollout' && status?.phase !== 'Healthy' ? 0 : status?.availableReplicas;
   };
   await expect.poll(available, { timeout: 30_000 }).toBe(2);
+  // Pods that start in the very second in which a delivery is announced are made anew on a way back.
+  await laterSecond();
 
   const running = async (): Promise<string[]> => {
     const { items } = await cluster.api.list('v1', 'Pod', namespace.name);

@@ -29,6 +29,8 @@ export interface Known {
   readonly before: unknown;
   /** Since when consumers are on their way in this direction. */
   readonly since: Date;
+  /** When the delivery of the new version was announced, be it that it was delivered or not. */
+  readonly changedSince?: Date;
   /** On the way forward, once the consumer was proven to have moved: the pods of that proof. */
   readonly proven?: readonly PodEvidence[];
 }

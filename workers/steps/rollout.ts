@@ -107,6 +107,7 @@ async function knownOf({ position, now }: StepContext, { consumer }: RolloutSess
   return {
     before: before?.[consumer],
     since: begun ?? (await now()),
+    ...(announcedAt.has('deliver') ? { changedSince: announcedAt.get('deliver') as Date } : {}),
     ...(proven === undefined ? {} : { proven }),
   };
 }

@@ -8,11 +8,13 @@ import { assertDelivered } from '../../kubernetes/delivered.ts';
 import { lastProgressMs } from '../../kubernetes/last-progress.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
 import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
+import { notBetween, type WayBack } from '../../kubernetes/way-back.ts';
 import { selectorOf, versionAnnotation } from '../../kubernetes/workloads.ts';
 import {
   type ConsumerProof,
   type Going,
   goneProof,
+  type Known,
   type MovedWorkload,
   type NotYet,
   type Rollout,
@@ -72,7 +74,13 @@ class ArgoRolloutsSession implements RolloutSession {
       });
   }
 
-  async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
+  async move(
+    call: Call,
+    credential: Credential,
+    going: Going,
+    _windowMs?: number,
+    known?: Known,
+  ): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
     const { namespace, secretName: name } = this.#spec;
     const { versionId } = credential;
@@ -95,8 +103,11 @@ class ArgoRolloutsSession implements RolloutSession {
         return this.#atPause(call, cluster, workload, progress);
       case 'moving':
         return this.#onTheWay(call, cluster, workload, wanted, progress.detail);
-      case 'done':
-        return this.#proof(call, cluster, workload, credential, wanted);
+      case 'done': {
+        const proof = await this.#proof(call, cluster, workload, credential, wanted);
+        if (going === 'forward' || 'notYet' in proof) return proof;
+        return this.#asBefore(call, cluster, { workload, secret, wanted }, proof, known);
+      }
     }
   }
 
@@ -124,6 +135,22 @@ class ArgoRolloutsSession implements RolloutSession {
           : `${this.#name(cluster)}: healthy and stable, all ${pods.length} pods have the template of before`,
       pods,
     };
+  }
+
+  /** Pods that are made anew come by the steps of the strategy, as any others. */
+  async #asBefore(
+    call: Call,
+    cluster: Cluster,
+    back: Pick<WayBack, 'workload' | 'secret' | 'wanted'>,
+    proof: ConsumerProof,
+    known: Known | undefined,
+  ): Promise<ConsumerProof | NotYet> {
+    const changedMs = known?.changedSince?.getTime();
+    const annotation = this.#annotation;
+    const before = await notBetween(call, cluster, { ...back, ref: this.#ref, annotation, changedMs });
+    if ('notYet' in before) return { notYet: `${this.#name(cluster)}: ${before.notYet}` };
+    const pods = (proof.pods ?? []).map((pod) => ({ ...pod, by: before.by.get(pod.name) ?? pod.by }));
+    return { ...proof, pods };
   }
 
   /** Whether the pods are good enough to go on is its owner's decision, unless the policy says otherwise. */

@@ -13,6 +13,7 @@ import { assertDelivered } from '../../kubernetes/delivered.ts';
 import { endpointPods } from '../../kubernetes/endpoints.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
 import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
+import { notBetween } from '../../kubernetes/way-back.ts';
 import {
   obstacleOf,
   progressOf,
@@ -25,6 +26,7 @@ import {
   type ConsumerProof,
   type Going,
   goneProof,
+  type Known,
   type MovedWorkload,
   type NotYet,
   type Rollout,
@@ -101,12 +103,18 @@ class BlueGreenSession implements RolloutSession {
       });
   }
 
-  async move(call: Call, credential: Credential, going: Going): Promise<ConsumerProof | NotYet> {
+  async move(
+    call: Call,
+    credential: Credential,
+    going: Going,
+    _windowMs?: number,
+    known?: Known,
+  ): Promise<ConsumerProof | NotYet> {
     const cluster = await this.#clusters.open(this.#spec.context);
     if (going === 'forward') this.#assertCommands();
     return going === 'forward'
       ? this.#toGreen(call, cluster, credential)
-      : this.#backToBlue(call, cluster, credential);
+      : this.#backToBlue(call, cluster, credential, known);
   }
 
   async finish(call: Call, credential: Credential): Promise<NotYet | undefined> {
@@ -219,8 +227,13 @@ class BlueGreenSession implements RolloutSession {
   }
 
   /** Within the grace time the Deployment was never touched: its pods run what they ran. Later it is rolled back. */
-  async #backToBlue(call: Call, cluster: Cluster, credential: Credential): Promise<ConsumerProof | NotYet> {
-    const { namespace, deployment, service: name } = this.#spec;
+  async #backToBlue(
+    call: Call,
+    cluster: Cluster,
+    credential: Credential,
+    known: Known | undefined,
+  ): Promise<ConsumerProof | NotYet> {
+    const { namespace, deployment, service: name, secretName } = this.#spec;
     const found = await cluster.read(call, this.#blueRef());
     if (!found) {
       await this.#removeTwins(call, cluster, []);
@@ -243,9 +256,10 @@ class BlueGreenSession implements RolloutSession {
         // Right after the way back began, the controller still says what it said of the way forward.
         kind: 'retryable',
       });
+    const service = await cluster.read(call, this.#serviceRef());
+    if (service?.spec?.selector?.[SLOT] === BLUE) await this.#label(call, cluster, blue);
     if (progress.state === 'moving')
       return { notYet: `deployment ${namespace}/${deployment}: ${progress.detail}` };
-    const service = await cluster.read(call, this.#serviceRef());
     if (service?.spec?.selector?.[SLOT] !== undefined) {
       await this.#label(call, cluster, blue);
       await this.#switch(call, cluster, BLUE);
@@ -254,10 +268,21 @@ class BlueGreenSession implements RolloutSession {
     const left = await this.#podOfTwins(call, cluster, blue);
     if (left) return { notYet: `pod ${namespace}/${left} of its twin is about to be removed` };
     await this.#leadBack(call, cluster);
+    // Only now: pods that are made anew have no label that a Service could go by.
+    const before = await notBetween(call, cluster, {
+      ref: this.#blueRef(),
+      workload: blue,
+      secret: await assertDelivered(call, cluster, { namespace, name: secretName }, credential.versionId),
+      annotation: this.#annotation,
+      wanted,
+      changedMs: known?.changedSince?.getTime(),
+    });
+    if ('notYet' in before) return { notYet: `deployment ${namespace}/${deployment}: ${before.notYet}` };
     // The twin's pods bear the labels of the Deployment's, and are on their way out.
     const pods = (await podsOn(call, cluster, blue, this.#annotation, wanted)).filter(
       ({ onVersion }) => onVersion,
     );
+    const evidence = pods.map((pod) => ({ ...pod, by: before.by.get(pod.name) ?? pod.by }));
     return {
       consumer: this.consumer,
       healthy: true,
@@ -265,7 +290,7 @@ class BlueGreenSession implements RolloutSession {
       detail: service
         ? `service ${namespace}/${name} leads to the ${pods.length} pods of ${deployment}, which have the template of before`
         : `there is no service ${namespace}/${name} any more; the ${pods.length} pods of ${deployment} have the template of before`,
-      pods,
+      pods: evidence,
     };
   }
 

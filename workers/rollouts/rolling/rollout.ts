@@ -16,6 +16,7 @@ import type { MountSpec } from '../../kubernetes/mounts/decide.ts';
 import { assertMounted, mountBaseline, podsMounting } from '../../kubernetes/mounts/look.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
 import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
+import { notBetween } from '../../kubernetes/way-back.ts';
 import { obstacleOf, progressOf, selectorOf } from '../../kubernetes/workloads.ts';
 import { annotationOf, assertMountTime, baselineIn, mountOf } from '../mounted.ts';
 import { readOf, refOfNamed } from '../named-workload.ts';
@@ -138,6 +139,20 @@ class RollingSession implements RolloutSession {
         notYet: `pod ${behind[0]?.name} is not on the ${going === 'forward' ? 'new' : 'previous'} version yet`,
       };
     if (this.#mount) return this.#mounting(call, cluster, workload, credential, going, known);
+    const annotation = this.#annotation;
+    const changedMs = known?.changedSince?.getTime();
+    const before =
+      going === 'forward'
+        ? undefined
+        : await notBetween(call, cluster, {
+            ref: this.#ref,
+            workload,
+            secret,
+            annotation,
+            wanted,
+            changedMs,
+          });
+    if (before && 'notYet' in before) return { notYet: `${this.#name(cluster)}: ${before.notYet}` };
     return {
       consumer: this.consumer,
       healthy: true,
@@ -146,7 +161,7 @@ class RollingSession implements RolloutSession {
         wanted === credential.versionId
           ? `${this.#name(cluster)}: all ${pods.length} pods started with this version in their template`
           : `${this.#name(cluster)}: all ${pods.length} pods have the template of before`,
-      pods,
+      pods: pods.map((pod) => ({ ...pod, by: before?.by.get(pod.name) ?? pod.by })),
     };
   }
 

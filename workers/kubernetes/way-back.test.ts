@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import type { ClusterObject } from '../../core/kubernetes/cluster.ts';
+import { startedWhen } from './way-back.ts';
+
+const at = (seconds: number) => new Date(Date.parse('2026-11-01T12:00:00Z') + seconds * 1_000);
+const CHANGED = 100.5;
+const BACK = 200;
+
+const running = (seconds: number) => ({ state: { running: { startedAt: at(seconds) } } });
+const pod = (madeAt: number, containers: object[], inits: object[] = []): ClusterObject => ({
+  metadata: { name: 'web-a', creationTimestamp: at(madeAt) },
+  status: { containerStatuses: containers, initContainerStatuses: inits },
+});
+const workload = (templateAt: number): ClusterObject => ({
+  kind: 'Deployment',
+  metadata: {
+    generation: 1,
+    managedFields: [{ time: at(templateAt), fieldsV1: { 'f:spec': { 'f:template': {} } } }],
+  },
+  spec: { replicas: 1 },
+  status: { observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: 1 },
+});
+
+test.each<[string, ClusterObject, 'before' | 'between' | 'since']>([
+  ['has run all the time', pod(10, [running(11), running(12)]), 'before'],
+  ['was made while the Secret carried the other version', pod(150, [running(151)]), 'between'],
+  [
+    'was made before, and a container of it was started again',
+    pod(10, [running(11), running(101)]),
+    'between',
+  ],
+  ['was made before, and started in the very second', pod(10, [running(100)]), 'between'],
+  ['was made before, and was long in starting', pod(90, [running(110)]), 'between'],
+  ['has a container that does not run', pod(10, [running(11), { state: { waiting: {} } }]), 'between'],
+  ['says nothing of its containers', pod(10, []), 'between'],
+  [
+    'has an init container that was run again',
+    pod(10, [running(12)], [{ state: { terminated: { startedAt: at(150) } } }]),
+    'between',
+  ],
+  [
+    'has an init container of before',
+    pod(10, [running(12)], [{ state: { terminated: { startedAt: at(11) } } }]),
+    'before',
+  ],
+  ['was made afterwards', pod(201, []), 'since'],
+  ['was started again afterwards', pod(150, [running(210)]), 'between'],
+  ['was made in the very second, of a template of before', pod(200, [running(200)]), 'between'],
+])('a pod that %s', (_, made, expected) => {
+  expect(
+    startedWhen(made, workload(20), { changedMs: at(CHANGED).getTime(), backMs: at(BACK).getTime() }),
+  ).toBe(expected);
+});
+
+test('a pod that was made in the second of the way back, of a template that came no earlier', () => {
+  const facts = { changedMs: at(CHANGED).getTime(), backMs: at(BACK).getTime() };
+  expect(startedWhen(pod(200, [running(200)]), workload(200), facts)).toBe('since');
+});
