@@ -1,8 +1,10 @@
-import { KubeConfig, KubernetesObjectApi } from '@kubernetes/client-node';
+import { KubeConfig, KubernetesObjectApi, type V1CronJob, type V1Deployment } from '@kubernetes/client-node';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Credential } from '../../core/credential.ts';
 import { type Clusters, kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
 import { type SandboxApi, startApiServer } from '../../sandbox/api/server.ts';
+import { versionedName } from '../../workers/kubernetes/secret-names.ts';
+import { secretReferences } from '../../workers/kubernetes/secret-references.ts';
 import { discoveredRollout } from '../../workers/rollouts/discovered/rollout.ts';
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Rollout, RolloutSession } from '../../workers/rollouts/rollout.ts';
@@ -239,6 +241,67 @@ test('a Job that runs since before the delivery is waited for until it ends; the
   });
   expect((await look())['all: job default/nightly-1']).toMatchObject({
     detail: expect.stringContaining('nothing of it runs'),
+  });
+});
+
+describe('where each version has a Secret of its own', () => {
+  const own = (versionId: string) => versionedName('db', versionId);
+  const deliverOwn = (versionId: string) =>
+    create('v1', 'Secret', own(versionId), { metadata: { annotations: { 'rotor.dev/version': versionId } } });
+  const look = async (session: RolloutSession, versionId: string, going: 'forward' | 'back') => {
+    const [member] = (await session.members?.(aCall(), 'caught-up')) ?? [];
+    return member?.move(aCall(), version(versionId), going).catch((error: unknown) => error);
+  };
+
+  test('the next run of a CronJob reads the one of the version, and on the way back that of before', async () => {
+    const named = { env: [{ name: 'DB', valueFrom: { secretKeyRef: { name: 'db', key: 'password' } } }] };
+    const pods = { ...podSpec('Never'), initContainers: [{ name: 'init', image: 'x', ...named }] };
+    const jobTemplate = { spec: { template: { spec: { ...pods, imagePullSecrets: [{ name: 'db' }] } } } };
+    await create('batch/v1', 'CronJob', 'nightly', { spec: { schedule: '0 0 * * *', jobTemplate } });
+    const names = async () => {
+      const metadata = { name: 'nightly', namespace: 'default' };
+      const read = await admin.read<V1CronJob>({ apiVersion: 'batch/v1', kind: 'CronJob', metadata });
+      return secretReferences(read.spec?.jobTemplate.spec?.template.spec as never).map(({ name }) => name);
+    };
+    const session = open();
+    await deliverOwn('v1');
+    for (const _ of ['once', 'again'])
+      expect(await look(session, 'v1', 'forward')).toMatchObject({ healthy: true });
+    expect(await names()).toEqual([own('v1'), own('v1'), own('v1')]);
+    expect(await look(session, 'v0', 'back')).toMatchObject({ healthy: true });
+    expect(await names()).toEqual(['db', 'db', 'db']);
+  });
+
+  test('a Job that names another is waited for until it ends, also between two pods', async () => {
+    await create('batch/v1', 'Job', 'once', { spec: { template: template('Never') } });
+    const session = open();
+    await deliverOwn('v1');
+    expect(await look(session, 'v1', 'forward')).toEqual({
+      notYet: expect.stringMatching(/job default\/once .*reads secret db, .*until it ends/),
+    });
+    expect(await look(session, 'v0', 'back')).toMatchObject({ healthy: true });
+  });
+
+  test('a bare ReplicaSet that names another is refused, without pods too', async () => {
+    await create('apps/v1', 'ReplicaSet', 'bare', { spec: { ...workload().spec, replicas: 0 } });
+    await deliverOwn('v1');
+    expect(await look(open(), 'v1', 'forward')).toMatchObject({
+      code: 'rollout.unhealthy',
+      message: expect.stringMatching(/replicaset default\/bare .*reads secret db, .*nobody changes the name/),
+    });
+  });
+
+  test('who only pulls images by it is moved to the new name, as it would find nothing under the old one', async () => {
+    const spec = { containers: [{ name: 'web', image: 'x' }], imagePullSecrets: [{ name: 'db' }] };
+    const pods = { metadata: { labels: { app: 'p' } }, spec };
+    await deployment('puller', { spec: { selector: { matchLabels: { app: 'p' } }, template: pods } });
+    await deliverOwn('v1');
+    expect(await look(open(), 'v1', 'forward')).toEqual({
+      notYet: expect.stringMatching(/deployment default\/puller/),
+    });
+    const metadata = { name: 'puller', namespace: 'default' };
+    const read = await admin.read<V1Deployment>({ apiVersion: 'apps/v1', kind: 'Deployment', metadata });
+    expect(read.spec?.template.spec?.imagePullSecrets).toEqual([{ name: own('v1') }]);
   });
 });
 

@@ -23,13 +23,18 @@ const EXCLUDE = 'exclude it (`exclude: [{kind, name, acknowledged: true, reason}
 /** @returns undefined for what Rotor itself has made and will remove */
 export function dispositionOf(consumer: Consumer, exclude: readonly Excluded[]): Disposition | undefined {
   if (consumer.labels[TWIN_OF] !== undefined) return undefined;
-  const { kind, name, namespace, references, pods, apiVersion } = consumer;
+  const { kind, name, namespace, references } = consumer;
   const excluded = exclude.find(
     (each) => each.kind === kind && each.name === name && (each.namespace ?? namespace) === namespace,
   );
   if (excluded) return { do: 'acknowledged', reason: excluded.reason };
   if (!needsRestart(references))
     return { do: 'nothing', why: 'read when an image is pulled, never by the program' };
+  return byKind(consumer);
+}
+
+/** The same of one whose programs read the Secret, by what it is. */
+export function byKind({ kind, pods, apiVersion }: Consumer): Disposition {
   const group = apiVersion.includes('/') ? apiVersion.split('/')[0] : '';
   switch (`${group}/${kind}`) {
     case 'apps/Deployment':

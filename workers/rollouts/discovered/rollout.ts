@@ -11,7 +11,7 @@ import {
 import { logicalNameOf } from '../../kubernetes/secret-names.ts';
 import type { ConsumerProof, MovedWorkload, Rollout, RolloutSession, Survey } from '../rollout.ts';
 import { budgetWarnings } from './budgets.ts';
-import { type Disposition, dispositionOf, movesOf } from './disposition.ts';
+import { byKind, type Disposition, dispositionOf, movesOf } from './disposition.ts';
 import { type DiscoveredSpec, discoveredSpec } from './spec.ts';
 import { StartedSession } from './started-session.ts';
 
@@ -148,24 +148,30 @@ class DiscoveredSession implements RolloutSession {
 
   #open(cluster: Cluster, found: Consumer, disposition: Disposition): RolloutSession {
     const consumer = `${this.consumer}: ${nameOf(found)}`;
+    const { secretName } = this.#spec;
+    // What only pulls images has to be moved too when the name changes under which it finds the Secret.
+    const moved = disposition.do === 'nothing' ? byKind(found) : disposition;
+    const mover = moved && this.#mover(consumer, found, moved);
+    if (disposition.do !== 'roll' && disposition.do !== 'argo')
+      return new StartedSession(consumer, cluster, found, disposition, secretName, mover);
+    if (mover) return mover;
+    const why = `this worker knows no rollout for a ${found.kind}`;
+    const hint = 'Upgrade the workers, or exclude it with `acknowledged: true` and a reason.';
+    return new StartedSession(consumer, cluster, found, { do: 'refuse', why, hint }, secretName);
+  }
+
+  /** @returns undefined for what no rollout of this worker moves */
+  #mover(
+    consumer: string,
+    { name, namespace }: Consumer,
+    disposition: Disposition,
+  ): RolloutSession | undefined {
     const { secretName, context } = this.#spec;
-    const { name, namespace } = found;
     const common = { namespace, secretName, ...(context === undefined ? {} : { context }) };
-    if (disposition.do === 'roll') {
-      const field = `${disposition.kind.charAt(0).toLowerCase()}${disposition.kind.slice(1)}`;
-      const opened = this.#by('rolling', consumer, { [field]: name, ...common });
-      if (opened) return opened;
-    }
-    if (disposition.do === 'argo') {
-      const opened = this.#by('argoRollouts', consumer, { rollout: name, ...common });
-      if (opened) return opened;
-    }
-    if (disposition.do === 'roll' || disposition.do === 'argo') {
-      const why = `this worker knows no rollout for a ${found.kind}`;
-      const hint = 'Upgrade the workers, or exclude it with `acknowledged: true` and a reason.';
-      return new StartedSession(consumer, cluster, found, { do: 'refuse', why, hint }, secretName);
-    }
-    return new StartedSession(consumer, cluster, found, disposition, secretName);
+    if (disposition.do === 'argo') return this.#by('argoRollouts', consumer, { rollout: name, ...common });
+    if (disposition.do !== 'roll') return undefined;
+    const field = `${disposition.kind.charAt(0).toLowerCase()}${disposition.kind.slice(1)}`;
+    return this.#by('rolling', consumer, { [field]: name, ...common });
   }
 
   #by(kind: string, consumer: string, spec: object): RolloutSession | undefined {

@@ -3,9 +3,10 @@ import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
 import { type Cluster, FIELD_MANAGER } from '../../../core/kubernetes/cluster.ts';
 import type { Consumer } from '../../kubernetes/consumers/consumer-index.ts';
+import { nameInCronJob } from '../../kubernetes/cron-job-names.ts';
 import { assertDelivered } from '../../kubernetes/delivered.ts';
 import type { PodEvidence } from '../../kubernetes/pod-evidence.ts';
-import type { ConsumerProof, Going, NotYet, RolloutSession } from '../rollout.ts';
+import type { ConsumerProof, Going, Known, NotYet, RolloutSession } from '../rollout.ts';
 import type { Disposition } from './disposition.ts';
 
 type Unmoved = Exclude<Disposition, { readonly do: 'roll' | 'argo' }>;
@@ -20,25 +21,49 @@ export class StartedSession implements RolloutSession {
   readonly #found: Consumer;
   readonly #disposition: Unmoved;
   readonly #secretName: string;
+  readonly #renaming: RolloutSession | undefined;
 
-  constructor(consumer: string, cluster: Cluster, found: Consumer, disposition: Unmoved, secretName: string) {
+  /** @param renaming what changes the names of Secrets in its template, where something can */
+  constructor(
+    consumer: string,
+    cluster: Cluster,
+    found: Consumer,
+    disposition: Unmoved,
+    secretName: string,
+    renaming?: RolloutSession,
+  ) {
     this.consumer = consumer;
     this.#cluster = cluster;
     this.#found = found;
     this.#disposition = disposition;
     this.#secretName = secretName;
+    this.#renaming = renaming;
   }
 
   async plan(): Promise<void> {
     if (this.#disposition.do === 'refuse') throw this.#refused(this.#disposition, 'reads the Secret');
   }
 
-  async move(call: Call, { versionId }: Credential, going: Going): Promise<ConsumerProof | NotYet> {
+  async move(
+    call: Call,
+    credential: Credential,
+    going: Going,
+    windowMs?: number,
+    known?: Known,
+  ): Promise<ConsumerProof | NotYet> {
     const disposition = this.#disposition;
     if (disposition.do === 'acknowledged')
       return this.#proof(`not observed: excluded by the policy (${disposition.reason})`);
+    const { namespace, kind } = this.#found;
+    const stable = { namespace, name: this.#secretName };
+    const secret = await assertDelivered(call, this.#cluster, stable, credential.versionId);
+    // Where each version has a Secret of its own, what starts next reads the one that its template names.
+    const other = this.#found.references.find((reference) => reference.secret !== secret.name);
+    if (other && kind === 'CronJob') await nameInCronJob(call, this.#cluster, this.#found, secret);
+    else if (other && this.#renaming) return this.#renaming.move(call, credential, going, windowMs, known);
     if (disposition.do === 'nothing') return this.#proof(disposition.why);
-    const since = await this.#deliveredAt(call, versionId);
+    if (other && kind !== 'CronJob' && going === 'forward') return this.#names(other.secret, secret.name);
+    const since = await this.#writtenAt(call, secret.name);
     const pods = this.#found.pods.map(
       ({ name, createdAt }): PodEvidence => ({
         name,
@@ -62,12 +87,21 @@ export class StartedSession implements RolloutSession {
     };
   }
 
+  /** It names the Secret of another version, in a template that nobody changes: until it ends. */
+  #names(other: string, wanted: string): NotYet {
+    const words = `${this.#name()} reads secret ${other}, and version after version has one of its own (now ${wanted})`;
+    if (this.#disposition.do === 'wait-for-end')
+      return { notYet: `${words}: it is waited for until it ends` };
+    throw new RotorError('rollout.unhealthy', {
+      what: `${words}; nobody changes the name there`,
+      hint: 'Deliver in style "stable", give it an owner whose template can be changed, or exclude it.',
+    });
+  }
+
   /** When the Secret was last written by us; by anybody, should nothing tell of us. */
-  async #deliveredAt(call: Call, versionId: string): Promise<number> {
+  async #writtenAt(call: Call, name: string): Promise<number> {
     const { namespace } = this.#found;
-    const ref = { apiVersion: 'v1', kind: 'Secret', namespace, name: this.#secretName };
-    const { name } = await assertDelivered(call, this.#cluster, ref, versionId);
-    const secret = await this.#cluster.read(call, { ...ref, name });
+    const secret = await this.#cluster.read(call, { apiVersion: 'v1', kind: 'Secret', namespace, name });
     const written = (secret?.metadata?.managedFields ?? []).map(({ manager, time }) => ({
       manager,
       at: new Date(time ?? 0).getTime(),
