@@ -77,7 +77,7 @@ describe.skipIf(skipped)('roles of the chart', () => {
       csi: true,
       externalSecrets: true,
     };
-    const rbac = { strategies, versionedSecrets: true, watchSecrets: true };
+    const rbac = { strategies, versionedSecrets: true, watchSecrets: true, removeStuckPods: true };
     const role = the(await render({ values: { namespaces: [{ name: 'shop' }], rbac } }), 'Role');
     expect(rightsOf(role)).toEqual(documentedRights(NEEDED, BESIDES));
   });

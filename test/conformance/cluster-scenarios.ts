@@ -347,12 +347,15 @@ export const byRollingASet = () =>
       const spec = { statefulSet: 'shop', namespace, secretName: 'db', timeout: '8s' };
       return rollout.open('shop', rollout.spec.parse(spec));
     },
-    workload: (reports) => {
-      const { spec, metadata, apiVersion } = deployment(reports);
-      const { replicas, selector, template: pods } = spec;
-      return { apiVersion, kind: 'StatefulSet', metadata, spec: { replicas, selector, template: pods } };
-    },
+    workload: aSet,
   });
+
+/** The same two pods, one after the other. */
+export function aSet(reports: string) {
+  const { spec, metadata, apiVersion } = deployment(reports);
+  const { replicas, selector, template: pods } = spec;
+  return { apiVersion, kind: 'StatefulSet', metadata, spec: { replicas, selector, template: pods } };
+}
 
 export const byTwin = (style: Style = 'stable') => aShop({ open: openTwin([], []), ...inStyle(style) });
 

@@ -1,3 +1,5 @@
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { BLUE, SLOT } from '../../workers/rollouts/blue-green/twin.ts';
 import { rollingRollout } from '../../workers/rollouts/rolling/rollout.ts';
@@ -5,7 +7,7 @@ import { aCall } from '../setup/call.ts';
 import { stopTestCluster } from '../setup/cluster.ts';
 import { laterSecond } from '../setup/later-second.ts';
 import { aVersion } from '../setup/versions.ts';
-import { openTwin, type Shop } from './cluster-scenarios.ts';
+import { aSet, openTwin, type Shop } from './cluster-scenarios.ts';
 import { opened } from './opened-shop.ts';
 import { aMountedShop } from './pod-reload-scenarios.ts';
 
@@ -87,4 +89,29 @@ test('on the way back a pod is told again though it once took that version: it m
     shop.session.move(aCall(), aVersion('v1'), 'back', 0, known).catch((error: unknown): unknown => error);
   await expect.poll(back, { timeout: 30_000 }).toMatchObject({ healthy: true });
   expect(await shop.running()).toBe('v1');
+});
+
+test('a StatefulSet comes back though a pod of the new template never became ready, which its controller waits for', async () => {
+  let folder = '';
+  const shop = await opened({
+    open: (clusters, namespace) => {
+      const rollout = rollingRollout({ clusters });
+      return rollout.open('shop', rollout.spec.parse({ statefulSet: 'shop', namespace, secretName: 'db' }));
+    },
+    workload: (reports) => {
+      folder = reports;
+      return aSet(reports);
+    },
+  });
+  await writeFile(join(folder, 'ill-v1'), '');
+  await shop.deliver('v1');
+  const withV1 = async () => {
+    expect(await shop.move('forward', 'v1')).toEqual({ notYet: expect.any(String) });
+    return (await readdir(folder)).filter((name) => name !== 'ill-v1').length;
+  };
+  // The third to have started is the first of the new template.
+  await expect.poll(withV1, { timeout: 30_000 }).toBe(3);
+  await shop.deliver('v0');
+  await expect.poll(() => shop.move('back', 'v0'), { timeout: 30_000 }).toMatchObject({ healthy: true });
+  expect(await shop.running()).toBe('v0');
 });

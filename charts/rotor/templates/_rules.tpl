@@ -44,6 +44,11 @@
   resources: [pods]
   verbs: {{ if $strategies.blueGreen }}[list, patch]{{ else }}[list]{{ end }}
 {{- end }}
+{{- if and $strategies.rolling .root.Values.rbac.removeStuckPods }}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [delete]
+{{- end }}
 {{- if or $strategies.podReload $strategies.delegated }}
 - apiGroups: [apps]
   resources: [deployments, statefulsets, daemonsets]

@@ -15,6 +15,7 @@ import { lastProgressMs } from '../../kubernetes/last-progress.ts';
 import type { MountSpec } from '../../kubernetes/mounts/decide.ts';
 import { assertMounted, mountBaseline, podsMounting } from '../../kubernetes/mounts/look.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
+import { removeStuck } from '../../kubernetes/stuck-pods.ts';
 import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
 import { notBetween } from '../../kubernetes/way-back.ts';
 import { obstacleOf, progressOf, selectorOf } from '../../kubernetes/workloads.ts';
@@ -129,8 +130,11 @@ class RollingSession implements RolloutSession {
         hint: `kubectl --context ${cluster.name} -n ${this.#ref.namespace} describe ${this.#ref.kind.toLowerCase()} ${this.#ref.name}`,
       });
     if (progress.state === 'moving') {
-      await this.#assertProgress(call, cluster, workload, wanted, progress.detail);
-      return { notYet: `${this.#name(cluster)}: ${progress.detail}` };
+      const stuck =
+        going === 'back' && (await removeStuck(call, cluster, workload, this.#annotation, wanted));
+      const detail = stuck || progress.detail;
+      await this.#assertProgress(call, cluster, workload, wanted, detail);
+      return { notYet: `${this.#name(cluster)}: ${detail}` };
     }
     const pods = await podsOn(call, cluster, workload, this.#annotation, wanted);
     const behind = pods.filter(({ onVersion, ready }) => !onVersion || !ready);
