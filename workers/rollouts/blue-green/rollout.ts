@@ -35,6 +35,7 @@ import {
 import { askGates } from './gates.ts';
 import { nameOfGate } from './gates-decision.ts';
 import type { Gate } from './gates-spec.ts';
+import { labelPods, mismatch, podsIn, slicesIn, switchService } from './service.ts';
 import { type BlueGreenSpec, blueGreenSpec } from './spec.ts';
 import { BLUE, SLOT, slotOf, TWIN_OF, twinName, twinOf } from './twin.ts';
 
@@ -147,7 +148,7 @@ class BlueGreenSession implements RolloutSession {
     const all = await podsOn(call, cluster, blue, this.#annotation, credential.versionId);
     const old = all.find(({ onVersion }) => !onVersion);
     if (old) return { notYet: `${name} takes the version too: pod ${old.name} of before is still there` };
-    await this.#switch(call, cluster, undefined);
+    await switchService(call, cluster, this.#serviceRef(), undefined);
     await this.#removeTwins(call, cluster, []);
     return undefined;
   }
@@ -186,7 +187,7 @@ class BlueGreenSession implements RolloutSession {
       const asked = await askGates(call, cluster, this.#spec.gates, { consumer, versionId, workload: twin });
       if (asked !== undefined) return { notYet: asked };
     }
-    await this.#switch(call, cluster, slot);
+    await switchService(call, cluster, this.#serviceRef(), slot);
     const pods = await podsOn(call, cluster, twin, this.#annotation, credential.versionId);
     const reached = await endpointPods(call, cluster, this.#serviceRef());
     const others = reached?.filter((pod) => !pods.some(({ name: known }) => known === pod)) ?? [];
@@ -257,12 +258,12 @@ class BlueGreenSession implements RolloutSession {
         kind: 'retryable',
       });
     const service = await cluster.read(call, this.#serviceRef());
-    if (service?.spec?.selector?.[SLOT] === BLUE) await this.#label(call, cluster, blue);
+    if (service?.spec?.selector?.[SLOT] === BLUE) await labelPods(call, cluster, blue);
     if (progress.state === 'moving')
       return { notYet: `deployment ${namespace}/${deployment}: ${progress.detail}` };
     if (service?.spec?.selector?.[SLOT] !== undefined) {
-      await this.#label(call, cluster, blue);
-      await this.#switch(call, cluster, BLUE);
+      await labelPods(call, cluster, blue);
+      await switchService(call, cluster, this.#serviceRef(), BLUE);
     }
     await this.#removeTwins(call, cluster, []);
     const left = await this.#podOfTwins(call, cluster, blue);
@@ -299,40 +300,14 @@ class BlueGreenSession implements RolloutSession {
    * Those that the Deployment gets afterwards, in place of others or besides, are told the same.
    */
   async #pinToBlue(call: Call, cluster: Cluster, blue: ClusterObject): Promise<void> {
-    await this.#label(call, cluster, blue);
-    await this.#switch(call, cluster, BLUE);
-  }
-
-  /** Labels of running pods may be changed without restarting them; their ReplicaSet doesn't select by this one. */
-  async #label(call: Call, cluster: Cluster, blue: ClusterObject): Promise<void> {
-    const { namespace } = this.#spec;
-    const pods = await cluster.list(call, podsIn(namespace), selectorOf(blue));
-    for (const pod of pods) {
-      const { name = '', labels = {} } = pod.metadata ?? {};
-      if (labels[SLOT] === undefined)
-        await cluster.mergePatch(
-          call,
-          { ...podsIn(namespace), name },
-          { metadata: { labels: { [SLOT]: BLUE } } },
-        );
-    }
-  }
-
-  /** @param slot undefined: the selector as it was before Rotor came */
-  async #switch(call: Call, cluster: Cluster, slot: string | undefined): Promise<void> {
-    const service = await this.#read(call, cluster, this.#serviceRef());
-    if (service.spec?.selector?.[SLOT] === slot) return;
-    const { resourceVersion } = service.metadata ?? {};
-    // The precondition: somebody who changes the selector in this moment must not be overwritten.
-    await cluster.mergePatch(call, this.#serviceRef(), {
-      metadata: { resourceVersion },
-      spec: { selector: { [SLOT]: slot ?? null } },
-    });
+    await labelPods(call, cluster, blue);
+    await switchService(call, cluster, this.#serviceRef(), BLUE);
   }
 
   /** On the way back: the selector as it was, if the Service is still there. */
   async #leadBack(call: Call, cluster: Cluster): Promise<void> {
-    if (await cluster.read(call, this.#serviceRef())) await this.#switch(call, cluster, undefined);
+    if (await cluster.read(call, this.#serviceRef()))
+      await switchService(call, cluster, this.#serviceRef(), undefined);
   }
 
   /** @param but slots whose twins stay */
@@ -373,24 +348,4 @@ class BlueGreenSession implements RolloutSession {
 
 function passed(gates: readonly Gate[]): string {
   return gates.length === 0 ? '' : `; passed ${gates.map(nameOfGate).join(', ')}`;
-}
-
-function podsIn(namespace: string): ObjectRef {
-  return { apiVersion: 'v1', kind: 'Pod', namespace, name: '' };
-}
-
-function slicesIn(namespace: string): ObjectRef {
-  return { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', namespace, name: '' };
-}
-
-/** A Service that selects other pods than the Deployment's would be switched away from its clients. */
-function mismatch(blue: ClusterObject, service: ClusterObject): string | undefined {
-  const selector: Readonly<Record<string, string>> = service.spec?.selector ?? {};
-  const labels: Readonly<Record<string, string>> = blue.spec?.template?.metadata?.labels ?? {};
-  const wanted = Object.entries(selector).filter(([name]) => name !== SLOT);
-  if (wanted.length === 0) return `service ${service.metadata?.name} selects no pods`;
-  const missing = wanted.find(([name, value]) => labels[name] !== value);
-  return (
-    missing && `service ${service.metadata?.name} selects ${missing.join('=')}, which its pods don't have`
-  );
 }
