@@ -80,7 +80,14 @@ test('a plan names the consumers that were found, their waves, and who else may 
   const plan = await planRotation(orchestrator, 'shop/token');
   expect(plan.problems).toEqual([]);
   expect(plan.consumers).toEqual([
-    { consumer: 'canary', wave: 0, moves: 'rolling', workload: 'deployment default/canary' },
+    {
+      consumer: 'canary',
+      wave: 0,
+      moves: 'rolling',
+      workload: 'deployment default/canary',
+      reads: ['env of container web'],
+      pods: 0,
+    },
     {
       consumer: 'all: deployment default/web',
       wave: 1,

@@ -31,6 +31,11 @@ export interface Known {
   readonly since: Date;
   /** When the delivery of the new version was announced, be it that it was delivered or not. */
   readonly changedSince?: Date;
+  /**
+   * The consumer may be kept waiting for what is only cautious: what it has is accepted still, and has not leaked. Else it
+   * may be ill with what it has, and the rollout is what heals it.
+   */
+  readonly mayWait?: boolean;
   /** On the way forward, once the consumer was proven to have moved: the pods of that proof. */
   readonly proven?: readonly PodEvidence[];
 }

@@ -98,7 +98,8 @@ async function limitsOf(context: StepContext): Promise<RolloutLimits> {
 }
 
 /** The time is of the database, as every time of the journal. */
-async function knownOf({ position, now }: StepContext, { consumer }: RolloutSession): Promise<Known> {
+async function knownOf(context: StepContext, { consumer }: RolloutSession): Promise<Known> {
+  const { position, now, parts } = context;
   const { direction, facts, backSince, announcedAt } = position;
   const begun = direction === 'back' ? backSince : announcedAt.get('rollout');
   const before = facts.get('plan')?.before as Readonly<Record<string, unknown>> | undefined;
@@ -107,6 +108,7 @@ async function knownOf({ position, now }: StepContext, { consumer }: RolloutSess
   return {
     before: before?.[consumer],
     since: begun ?? (await now()),
+    mayWait: parts.rotator?.capabilities.overlap !== 'none' && !(await isHurried(context)),
     ...(announcedAt.has('deliver') ? { changedSince: announcedAt.get('deliver') as Date } : {}),
     ...(proven === undefined ? {} : { proven }),
   };

@@ -44,6 +44,11 @@
   resources: [pods]
   verbs: {{ if $strategies.blueGreen }}[list, patch]{{ else }}[list]{{ end }}
 {{- end }}
+{{- if $strategies.rolling }}
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [list]
+{{- end }}
 {{- if and $strategies.rolling .root.Values.rbac.removeStuckPods }}
 - apiGroups: [""]
   resources: [pods]
@@ -95,7 +100,10 @@
   verbs: [create, delete, list]
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, patch]
+  verbs: [get, list, patch]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [list]
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [list]

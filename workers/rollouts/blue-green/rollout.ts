@@ -21,6 +21,7 @@ import {
   versionAnnotation,
   workloadRef,
 } from '../../kubernetes/workloads.ts';
+import { surveyNamed } from '../named-survey.ts';
 import { type AllowedCommands, assertAllowed as assertAllowedCommand } from '../reload/allowed-commands.ts';
 import {
   type ConsumerProof,
@@ -31,10 +32,12 @@ import {
   type NotYet,
   type Rollout,
   type RolloutSession,
+  type Survey,
 } from '../rollout.ts';
 import { askGates } from './gates.ts';
 import { nameOfGate } from './gates-decision.ts';
 import type { Gate } from './gates-spec.ts';
+import { neighbourWarnings } from './neighbours.ts';
 import { labelPods, mismatch, podsIn, slicesIn, switchService } from './service.ts';
 import { type BlueGreenSpec, blueGreenSpec } from './spec.ts';
 import { BLUE, SLOT, slotOf, TWIN_OF, twinName, twinOf } from './twin.ts';
@@ -102,6 +105,18 @@ class BlueGreenSession implements RolloutSession {
         what: `deployment ${namespace}/${this.#spec.deployment} in cluster ${cluster.name}: ${obstacle}`,
         hint: 'Bring it to a healthy state first; nothing has been changed.',
       });
+  }
+
+  async survey(call: Call): Promise<Survey> {
+    const cluster = await this.#clusters.open(this.#spec.context);
+    const { consumer } = this;
+    const { service, secretName } = this.#spec;
+    const named = { consumer, moves: 'blueGreen', secretName };
+    const { found, warnings } = await surveyNamed(call, cluster, this.#blueRef(), named);
+    return {
+      found,
+      warnings: [...warnings, ...(await neighbourWarnings(call, cluster, this.#blueRef(), service))],
+    };
   }
 
   async move(

@@ -9,8 +9,8 @@ import {
   followConsumers,
 } from '../../kubernetes/consumers/followed-consumers.ts';
 import { logicalNameOf } from '../../kubernetes/secret-names.ts';
+import { budgetWarnings } from '../budgets.ts';
 import type { ConsumerProof, MovedWorkload, Rollout, RolloutSession, Survey } from '../rollout.ts';
-import { budgetWarnings } from './budgets.ts';
 import { byKind, type Disposition, dispositionOf, movesOf } from './disposition.ts';
 import { type DiscoveredSpec, discoveredSpec } from './spec.ts';
 import { StartedSession } from './started-session.ts';

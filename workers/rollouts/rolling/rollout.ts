@@ -16,10 +16,13 @@ import type { MountSpec } from '../../kubernetes/mounts/decide.ts';
 import { assertMounted, mountBaseline, podsMounting } from '../../kubernetes/mounts/look.ts';
 import { podsOn } from '../../kubernetes/pod-evidence.ts';
 import { removeStuck } from '../../kubernetes/stuck-pods.ts';
+import { annotated } from '../../kubernetes/template-change.ts';
 import { backToVersion, toVersion } from '../../kubernetes/template-version.ts';
 import { notBetween } from '../../kubernetes/way-back.ts';
 import { obstacleOf, progressOf, selectorOf } from '../../kubernetes/workloads.ts';
+import { budgetWarnings, heldByBudget } from '../budgets.ts';
 import { annotationOf, assertMountTime, baselineIn, mountOf } from '../mounted.ts';
+import { surveyNamed } from '../named-survey.ts';
 import { readOf, refOfNamed } from '../named-workload.ts';
 import {
   type ConsumerProof,
@@ -30,6 +33,7 @@ import {
   type NotYet,
   type Rollout,
   type RolloutSession,
+  type Survey,
 } from '../rollout.ts';
 import { type RollingSpec, rollingSpec } from './spec.ts';
 
@@ -94,6 +98,17 @@ class RollingSession implements RolloutSession {
     return workload && mountBaseline(call, cluster, workload, this.#mount, current?.versionId);
   }
 
+  async survey(call: Call): Promise<Survey> {
+    const cluster = await this.#clusters.open(this.#spec.context);
+    const { consumer } = this;
+    const { found, warnings } = await surveyNamed(call, cluster, this.#ref, {
+      ...this.#spec,
+      consumer,
+      moves: 'rolling',
+    });
+    return { found, warnings: [...warnings, ...(await budgetWarnings(call, cluster, [this.#ref]))] };
+  }
+
   async move(
     call: Call,
     credential: Credential,
@@ -107,6 +122,11 @@ class RollingSession implements RolloutSession {
       return goneProof(this.consumer, this.#name(cluster));
     const secret = await this.#delivered(call, cluster, versionId);
     const found = await this.#read(call, cluster);
+    const held =
+      going === 'forward' && known?.mayWait && annotated(found, this.#annotation) !== versionId
+        ? await heldByBudget(call, cluster, found)
+        : undefined;
+    if (held) return { notYet: `${this.#name(cluster)}: ${held}` };
     const { workload, wanted, waiting } =
       going === 'forward'
         ? await toVersion(

@@ -1,8 +1,8 @@
-import type { Call } from '../../../core/call.ts';
-import { RotorError } from '../../../core/errors.ts';
-import type { Cluster, ClusterObject } from '../../../core/kubernetes/cluster.ts';
-import { nameOf } from '../../../core/kubernetes/cluster.ts';
-import type { ObjectName } from '../../kubernetes/consumers/kinds.ts';
+import type { Call } from '../../core/call.ts';
+import { RotorError } from '../../core/errors.ts';
+import type { Cluster, ClusterObject } from '../../core/kubernetes/cluster.ts';
+import { nameOf } from '../../core/kubernetes/cluster.ts';
+import type { ObjectName } from '../kubernetes/consumers/kinds.ts';
 
 /**
  * Controllers that replace pods go by the workload's own strategy and ask no PodDisruptionBudget
@@ -53,6 +53,36 @@ export function budgetWarning(
   const budget = budgets.find((each) => allowsNone(each) && matches(labels, each.spec?.selector));
   if (!budget || !takesAwayFirst(workload)) return undefined;
   return `its strategy takes a pod away before the next is ready, and PodDisruptionBudget ${budget.metadata?.name} allows none to be missing now; controllers don't ask it`;
+}
+
+/**
+ * A budget that allows no pod to be missing just now, though it would if all were healthy (a node is being drained, say): a
+ * strategy that takes one away first waits for it. One that never allows any would be waited for in vain, and is a warning of
+ * `plan` only.
+ * @returns words while there is such a budget; undefined when there is none, or budgets may not be listed
+ */
+export async function heldByBudget(
+  call: Call,
+  cluster: Cluster,
+  workload: ClusterObject,
+): Promise<string | undefined> {
+  const namespace = workload.metadata?.namespace ?? '';
+  const budgets = takesAwayFirst(workload) ? await listed(call, cluster, namespace) : [];
+  return typeof budgets === 'string' ? undefined : holding(workload, budgets);
+}
+
+export function holding(workload: ClusterObject, budgets: readonly ClusterObject[]): string | undefined {
+  const labels: Labels = workload.spec?.template?.metadata?.labels ?? {};
+  const budget = budgets.find(
+    (each) => allowsNone(each) && mayAllow(each) && matches(labels, each.spec?.selector),
+  );
+  if (!budget || !takesAwayFirst(workload)) return undefined;
+  const { currentHealthy, desiredHealthy } = budget.status ?? {};
+  return `PodDisruptionBudget ${budget.metadata?.name} allows no pod to be missing now (${currentHealthy} are healthy, ${desiredHealthy} must be)`;
+}
+
+function mayAllow({ status }: ClusterObject): boolean {
+  return (status?.expectedPods ?? 0) > (status?.desiredHealthy ?? 0);
 }
 
 function allowsNone({ status }: ClusterObject): boolean {

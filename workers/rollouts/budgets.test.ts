@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
-import { budgetWarning } from './budgets.ts';
+import type { ClusterObject } from '../../core/kubernetes/cluster.ts';
+import { budgetWarning, holding } from './budgets.ts';
 
 const workload = (kind: string, spec: object = {}): ClusterObject => ({
   apiVersion: 'apps/v1',
@@ -70,4 +70,26 @@ test.each<[string, ClusterObject, ClusterObject, boolean]>([
   const warning = budgetWarning(of, [pdb]);
   if (warned) expect(warning).toMatch(/PodDisruptionBudget pdb allows none/);
   else expect(warning).toBeUndefined();
+});
+
+test.each<[string, ClusterObject, object, boolean]>([
+  ['that is short of a healthy pod', workload('StatefulSet'), { expectedPods: 3, desiredHealthy: 2 }, true],
+  ['that never allows one', workload('StatefulSet'), { expectedPods: 3, desiredHealthy: 3 }, false],
+  [
+    'that allows one',
+    workload('StatefulSet'),
+    { disruptionsAllowed: 1, expectedPods: 3, desiredHealthy: 2 },
+    false,
+  ],
+  [
+    'that is short of a pod, where the next comes first',
+    workload('Deployment', { strategy: { rollingUpdate: { maxUnavailable: 0 } } }),
+    { expectedPods: 3, desiredHealthy: 2 },
+    false,
+  ],
+])('a budget %s is waited for, or not', (_, of, status, held) => {
+  const kept = budget({ matchLabels: { app: 'web' } });
+  const seen = holding(of, [{ ...kept, status: { ...kept.status, currentHealthy: 2, ...status } }]);
+  if (held) expect(seen).toMatch(/allows no pod to be missing now \(2 are healthy, 2 must be\)/);
+  else expect(seen).toBeUndefined();
 });
