@@ -71,6 +71,11 @@ export interface Survey {
 export interface RolloutSession {
   readonly consumer: string;
   readonly moves?: MovedWorkload;
+  /**
+   * `move` to the version that it is on changes nothing, so that it is asked once more before the old credential dies:
+   * somebody may have taken its template back since.
+   */
+  readonly provesAgain?: true;
   /** What moves it is what the store gives, not what is delivered: on the way back the store comes first. */
   readonly readsStore?: boolean;
   /** Healthy before anything is changed? @throws RotorError terminal when it isn't. */

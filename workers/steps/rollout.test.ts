@@ -7,7 +7,7 @@ import type { Going, RolloutSession } from '../rollouts/rollout.ts';
 import type { Done, StepContext, Wait } from '../saga/context.ts';
 import type { RolloutLimits } from '../saga/spec.ts';
 import { publish } from './publish.ts';
-import { proveFound, rollout } from './rollout.ts';
+import { proveAgain, rollout } from './rollout.ts';
 
 const credential: Credential = { versionId: 'v1', identity: 'app', fields: {}, secrets: {} };
 
@@ -16,6 +16,7 @@ class Shop {
   readonly log: string[] = [];
   readonly looks = new Map<string, number>();
   readonly ill = new Set<string>();
+  readonly gone = new Set<string>();
   readonly clock = new FakeClock();
   /** What the session that stands for many finds. */
   found: string[] = [];
@@ -62,8 +63,11 @@ class Shop {
       consumer,
       plan: async () => undefined,
       ...(consumer === 'mounts' ? { readsStore: true } : {}),
+      ...(consumer.startsWith('again') ? { provesAgain: true as const } : {}),
       move: async (_call, _credential, going, _windowMs, known) => {
         this.known.push(known?.before);
+        if (this.gone.has(consumer))
+          throw new RotorError('cluster.not-found', { what: `${consumer} is gone` });
         if (this.ill.has(consumer)) throw new RotorError('rollout.unhealthy', { what: `${consumer} is ill` });
         const left = this.looks.get(consumer) ?? 0;
         this.looks.set(consumer, left - 1);
@@ -231,11 +235,24 @@ describe('consumers', () => {
     shop.found = ['web', 'late'];
     shop.looks.set('late', 1);
     shop.log.length = 0;
-    expect(await proveFound(shop.context())).toMatchObject({ reason: 'late moves' });
-    expect(await proveFound(shop.context())).toMatchObject({
+    expect(await proveAgain(shop.context())).toMatchObject({ reason: 'late moves' });
+    expect(await proveAgain(shop.context())).toMatchObject({
       proofs: [{ consumer: 'web' }, { consumer: 'late' }],
     });
     expect(shop.log).toEqual(['(looked again)', 'web', 'late…', '(looked again)', 'web', 'late']);
-    expect(await proveFound(new Shop([{ name: 'listed' }]).context())).toBeUndefined();
+    expect(await proveAgain(new Shop([{ name: 'listed' }]).context())).toBeUndefined();
+  });
+
+  test('so are those listed that can be asked twice; one that was deleted since is no longer waited for', async () => {
+    const shop = new Shop([{ name: 'again' }, { name: 'twin' }, { name: 'again-gone' }]);
+    await shop.untilDone();
+    shop.gone.add('again-gone');
+    shop.looks.set('again', 1);
+    shop.log.length = 0;
+    expect(await proveAgain(shop.context())).toMatchObject({ reason: 'again moves' });
+    expect(await proveAgain(shop.context())).toEqual({
+      proofs: [expect.objectContaining({ consumer: 'again' })],
+    });
+    expect(shop.log).toEqual(['again…', 'again']);
   });
 });

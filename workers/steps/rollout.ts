@@ -1,7 +1,7 @@
 import type { Credential } from '../../core/credential.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { Freshness } from '../kubernetes/consumers/followed-consumers.ts';
-import type { ConsumerProof, Known, RolloutSession } from '../rollouts/rollout.ts';
+import type { ConsumerProof, Known, NotYet, RolloutSession } from '../rollouts/rollout.ts';
 import { type Mover, nextTurn } from '../rollouts/waves.ts';
 import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
 import type { Parts } from '../saga/parts.ts';
@@ -186,25 +186,38 @@ export async function finishRollouts(context: StepContext): Promise<Wait | undef
 }
 
 /**
- * The last look before the old credential dies, at those that were found and not listed: who came since the rollout, or
- * went back to another version, is moved again.
- * @returns their proofs; undefined when the policy lists all its consumers by hand
+ * The last look before the old credential dies: who came since the rollout, or went back to another version, is moved again.
+ * @returns their proofs; undefined when nobody can be asked twice
  */
-export async function proveFound(
+export async function proveAgain(
   context: StepContext,
 ): Promise<Wait | { readonly proofs: readonly ConsumerProof[] } | undefined> {
-  const groups = context.parts.rollouts.filter((session) => session.members);
-  if (groups.length === 0) return undefined;
+  const asked = context.parts.rollouts.filter(({ members, provesAgain }) => members || provesAgain);
+  if (asked.length === 0) return undefined;
   const fresh = await context.newCredential();
   const proofs: ConsumerProof[] = [];
-  for (const group of groups) {
-    for (const session of (await group.members?.(context.call(60_000), 'caught-up')) ?? []) {
-      const seen = await session.move(context.call(ROLLOUT_MS), fresh, 'forward');
-      if ('notYet' in seen) return settling(context, seen.notYet);
-      proofs.push(seen);
+  for (const one of asked) {
+    for (const session of (await one.members?.(context.call(60_000), 'caught-up')) ?? [one]) {
+      const seen = await stillMoved(context, session, fresh);
+      if (seen && 'notYet' in seen) return settling(context, seen.notYet);
+      if (seen) proofs.push(seen);
     }
   }
   return { proofs };
+}
+
+/** @returns undefined for one that somebody has deleted since it moved: nothing of it uses anything */
+async function stillMoved(
+  context: StepContext,
+  session: RolloutSession,
+  fresh: Credential,
+): Promise<ConsumerProof | NotYet | undefined> {
+  try {
+    return await session.move(context.call(ROLLOUT_MS), fresh, 'forward', 0, await knownOf(context, session));
+  } catch (error) {
+    if (error instanceof RotorError && error.code === 'cluster.not-found') return undefined;
+    throw error;
+  }
 }
 
 async function settling(context: StepContext, reason: string): Promise<Wait> {

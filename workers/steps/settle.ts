@@ -3,7 +3,7 @@ import { formatDuration } from '../../core/duration.ts';
 import { RotorError } from '../../core/errors.ts';
 import type { Done, Step, StepContext, Wait } from '../saga/context.ts';
 import { isHurried } from './hurry.ts';
-import { finishRollouts, proveFound } from './rollout.ts';
+import { finishRollouts, proveAgain } from './rollout.ts';
 
 /** Waits for evidence that the old credential is unused, at least the grace time. */
 export const settle: Step = {
@@ -25,9 +25,10 @@ export const settle: Step = {
     if (!old) return { facts: { skipped: 'there was no earlier credential' } };
     const settled = await unused(context, old, overtime);
     if ('waitMs' in settled) return settled;
-    const found = await proveFound(context);
-    if (found && 'waitMs' in found) return found;
-    return { ...settled, facts: { ...settled.facts, ...found } };
+    const again = await proveAgain(context);
+    // What leaked dies at its time, whoever hasn't moved by then.
+    if (again && 'waitMs' in again) return (await isDead(context, old)) ? settled : again;
+    return { ...settled, facts: { ...settled.facts, ...again } };
   },
 
   /** Before the new credential is taken away again: consumers have moved back, their last sessions may still end. */

@@ -45,6 +45,7 @@ export function argoRolloutsRollout({
 class ArgoRolloutsSession implements RolloutSession {
   readonly consumer: string;
   readonly moves: MovedWorkload;
+  readonly provesAgain = true;
   readonly #clusters: Clusters;
   readonly #spec: ArgoRolloutsSpec;
   readonly #ref: ObjectRef;

@@ -46,6 +46,7 @@ export function delegatedRollout({ clusters }: { readonly clusters: Clusters }):
 class DelegatedSession implements RolloutSession {
   readonly consumer: string;
   readonly moves: MovedWorkload;
+  readonly provesAgain = true;
   readonly readsStore: boolean;
   readonly #clusters: Clusters;
   readonly #spec: DelegatedSpec;

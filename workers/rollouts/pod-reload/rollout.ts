@@ -48,6 +48,7 @@ export function podReloadRollout({ clusters }: { readonly clusters: Clusters }):
 class PodReloadSession implements RolloutSession {
   readonly consumer: string;
   readonly moves: MovedWorkload;
+  readonly provesAgain = true;
   readonly readsStore: boolean;
   readonly finish?: NonNullable<RolloutSession['finish']>;
   readonly #clusters: Clusters;

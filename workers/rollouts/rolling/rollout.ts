@@ -55,6 +55,7 @@ export function rollingRollout({ clusters }: { readonly clusters: Clusters }): R
 class RollingSession implements RolloutSession {
   readonly consumer: string;
   readonly moves: MovedWorkload;
+  readonly provesAgain = true;
   readonly #clusters: Clusters;
   readonly #spec: RollingSpec;
   readonly #ref: ObjectRef;
