@@ -65,6 +65,14 @@ test.each<[string, object, object, string]>([
   expect(progressOf(workload).state).toBe(state);
 });
 
+test('a Deployment that somebody has paused in the middle says so', () => {
+  const paused = deployment({ updatedReplicas: 0 });
+  expect(progressOf({ ...paused, spec: { ...paused.spec, paused: true } })).toMatchObject({
+    state: 'moving',
+    detail: expect.stringMatching(/^0 of \d+ pods are new; it is paused/),
+  });
+});
+
 test('a stateful set is done when its current revision is the updated one', () => {
   const status = {
     observedGeneration: 1,

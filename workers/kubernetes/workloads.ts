@@ -37,7 +37,10 @@ export function progressOf(workload: ClusterObject): Progress {
       state: 'stuck',
       detail: `${updated} of ${wanted} pods are new, ${available} available; it made no progress within its deadline`,
     };
-  if (updated < wanted) return { state: 'moving', detail: `${updated} of ${wanted} pods are new` };
+  if (updated < wanted) {
+    const paused = spec.paused === true ? '; it is paused, and goes on when somebody resumes it' : '';
+    return { state: 'moving', detail: `${updated} of ${wanted} pods are new${paused}` };
+  }
   if (total > updated) return { state: 'moving', detail: `${total - updated} old pods are still there` };
   if (available < wanted)
     return { state: 'moving', detail: `${available} of ${wanted} new pods are available` };
