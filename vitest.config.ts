@@ -18,7 +18,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // On a cluster that is given one file after the other: the pods of one run on the node that another would take away.
-    maxWorkers: process.env.ROTOR_TEST_KUBECONFIG ? 1 : 2,
+    maxWorkers: process.env.ROTOR_TEST_KUBECONFIG ? 1 : 3,
     sequence: { sequencer: LongestFirst },
   },
 });
