@@ -25,7 +25,10 @@ export const ERROR_CODES = {
     'Run `rotor migrate` of the version that is installed, as a user who may change the schema.',
   ],
   'ledger.schema-newer': ['terminal', 'Upgrade this process: a newer Rotor has migrated the ledger.'],
-  'ledger.not-found': ['terminal', 'Check the name; `rotor get` lists what there is.'],
+  'ledger.not-found': [
+    'terminal',
+    'Check the name; `rotor get policies` (or rotations, providers, stores, incidents) lists what there is.',
+  ],
   'ledger.conflict': [
     'terminal',
     'Wait until the running rotation has ended, or watch it with `rotor watch`.',

@@ -9,6 +9,7 @@ import { evidenceText } from './evidence-text.ts';
 import { type RotationJson, stepLine } from './follow.ts';
 import { describedIncident, incidentText } from './incident-commands.ts';
 import { type Format, print, relative, tableOf } from './output.ts';
+import { type PolicyJson, policyText } from './policy-text.ts';
 
 const format = (command: Command): Format => command.optsWithGlobals().output as Format;
 // biome-ignore lint/suspicious/noExplicitAny: rows are shown as they come; the API's answers are described at /openapi.json.
@@ -121,8 +122,8 @@ export function registerLookCommands(program: Command): void {
     .action(async (kind: string, name: string, _options, command) => {
       const api = apiClient();
       if (kind === 'policy') {
-        const policy = await api.get(`/v1/policies/${qualified(name)}`);
-        return print(format(command), policy, () => stringify(policy).trimEnd());
+        const policy = await api.get<PolicyJson>(`/v1/policies/${qualified(name)}`);
+        return print(format(command), policy, () => policyText(policy, systemClock.now()));
       }
       if (kind === 'incident') {
         const incident = await describedIncident(name);

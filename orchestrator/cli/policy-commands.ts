@@ -23,10 +23,8 @@ export function registerPolicyCommands(program: Command): void {
     .requiredOption('-f, --file <path...>', 'files or folders; - reads standard input')
     .action(async ({ file }: { file: string[] }, command) => {
       const { manifests } = await readManifestFiles(file);
-      print(
-        format(command),
-        { valid: true, manifests: manifests.length },
-        () => `${manifests.length} manifests are valid`,
+      print(format(command), { valid: true, manifests: manifests.length }, () =>
+        manifests.length === 1 ? '1 manifest is valid' : `${manifests.length} manifests are valid`,
       );
     });
 
