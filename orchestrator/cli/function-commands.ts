@@ -2,8 +2,7 @@ import type { Command } from 'commander';
 import { listenAddress } from '../../core/config.ts';
 import { RotorError } from '../../core/errors.ts';
 import { createLog } from '../../core/log.ts';
-import { createFunctionHost, type ServeOptions } from '../../functions/serve.ts';
-import { serveApi } from '../api/serve.ts';
+import type { ServeOptions } from '../../functions/serve.ts';
 import { untilAsked } from './signals.ts';
 
 const DEFAULT_LISTEN = '127.0.0.1:9001';
@@ -39,6 +38,8 @@ async function serve(flags: ServeOptions & { listen?: string }): Promise<void> {
   const log = createLog('rotor functions');
   const address = addressOf(flags);
   const loopback = /^(127\.|::1$|localhost$)/.test(address.host);
+  const { createFunctionHost } = await import('../../functions/serve.ts');
+  const { serveApi } = await import('../api/serve.ts');
   const host = createFunctionHost(flags, { loopback, env: process.env, log });
   const served = await serveApi(host.app, address, '--listen');
   process.stdout.write(

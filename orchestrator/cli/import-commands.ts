@@ -1,11 +1,9 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { type ReportLine, type Written, written } from '../import/draft.ts';
+import type { ReportLine, Written } from '../import/draft.ts';
 import type { Import } from '../import/import.ts';
 import { writeFiles } from '../import/write-files.ts';
-import { manifestSchemas } from '../manifests/schemas.ts';
-import { knownKinds } from './manifest-files.ts';
 import { tableOf } from './output.ts';
 
 interface Where {
@@ -43,6 +41,7 @@ export function registerImportCommands(program: Command): void {
     .action(async (options: Where & Record<string, string | boolean | undefined>) => {
       const { importAws } = await import('../import/aws/import.ts');
       const { region, profile, prefix, readValues } = options as Record<string, string | undefined>;
+      const { knownKinds } = await import('./manifest-files.ts');
       const kinds = knownKinds().rotators.map(({ kind }) => kind);
       await put(
         await importAws({ region, profile, prefix, readValues: Boolean(readValues) }, kinds),
@@ -78,6 +77,7 @@ export function registerImportCommands(program: Command): void {
   addObjects('external-secrets', 'What External Secrets copies, and who reads the copies').action(
     async ({ file, ...options }: Where & ObjectFlags) => {
       const { importExternalSecrets } = await import('../import/kubernetes/external-secrets.ts');
+      const { knownKinds } = await import('./manifest-files.ts');
       const kinds = knownKinds().stores.map(({ kind }) => kind);
       await put(await importExternalSecrets({ files: file, ...options }, kinds), options);
     },
@@ -92,6 +92,9 @@ export function registerImportCommands(program: Command): void {
 }
 
 async function put({ found, shared, remarks }: Import, { directory, namespace, dryRun }: Where) {
+  const { written } = await import('../import/draft.ts');
+  const { manifestSchemas } = await import('../manifests/schemas.ts');
+  const { knownKinds } = await import('./manifest-files.ts');
   const result = written(found, shared, namespace, manifestSchemas(knownKinds()));
   if (directory === undefined && !dryRun)
     process.stdout.write(result.files.map(({ text }) => text).join('---\n'));

@@ -9,10 +9,6 @@ import { Deadline } from '../../core/retry.ts';
 import { activateLastKey, addKey, createKeyFile, loadKeyring } from '../../core/seal-key-file.ts';
 import type { Keyring } from '../../core/seal-keyring.ts';
 import type { SecretValue } from '../../core/secret.ts';
-import { openLedger } from '../../ledger/database.ts';
-import { assertSchema } from '../../ledger/schema.ts';
-import { rewrapLocalStore } from '../../stores/local/rewrap.ts';
-import { rewrapStageless } from '../../workers/stageless/rewrap.ts';
 import { type Format, print } from './output.ts';
 
 /** Quick, since only the wrapped data keys change; may be repeated should a huge store take longer. */
@@ -62,6 +58,7 @@ export function registerKeyCommands(program: Command): void {
       const keyring = await loadKeyring(keyFileOf(flags));
       const config = readConfig(process.env, flags);
       const path = store ?? join(config.home, 'store');
+      const { rewrapLocalStore } = await import('../../stores/local/rewrap.ts');
       const call = {
         deadline: Deadline.after(REWRAP_MS, systemClock),
         fence: 0n,
@@ -115,6 +112,9 @@ function nextAfter(ledger: LedgerWas, activeKeyId: string): readonly string[] {
 
 /** Versions of stores without stages. In embedded mode Rotor does it when it starts. */
 async function rewrapLedger(url: SecretValue, keyring: Keyring): Promise<number> {
+  const { openLedger } = await import('../../ledger/database.ts');
+  const { assertSchema } = await import('../../ledger/schema.ts');
+  const { rewrapStageless } = await import('../../workers/stageless/rewrap.ts');
   const ledger = openLedger({ url, log: silentLog, connections: 1 });
   try {
     await assertSchema(ledger);

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { readConfig } from '../../core/config.ts';
 import { createLog } from '../../core/log.ts';
-import { migrate } from '../processes/migrating.ts';
 import { type Format, print } from './output.ts';
 
 /** `migrate`: for databases where the processes themselves may not change the schema. */
@@ -19,6 +18,7 @@ The processes then run as the granted role, with ROTOR_MIGRATE=check.`,
     .action(async ({ grant }: { grant?: string }, command: Command) => {
       // Nothing is sealed or opened here, so the key that production asks for isn't.
       const config = readConfig({ ...process.env, ROTOR_MODE: 'embedded' });
+      const { migrate } = await import('../processes/migrating.ts');
       const done = await migrate(config, createLog('migrate', { level: config.logLevel }), grant);
       print(command.optsWithGlobals().output as Format, done, () =>
         [

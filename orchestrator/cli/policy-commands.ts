@@ -7,7 +7,6 @@ import type { PlanResult } from '../operations/plan.ts';
 import { apiClient } from './client.ts';
 import { follow, type RotationJson, stepLine } from './follow.ts';
 import { followIncident, report as reportIncident } from './incident-commands.ts';
-import { readManifestFiles } from './manifest-files.ts';
 import { type Format, print } from './output.ts';
 import { planText } from './plan-text.ts';
 
@@ -22,6 +21,7 @@ export function registerPolicyCommands(program: Command): void {
     .description('Check manifests without a server: every problem with file, line, column and field')
     .requiredOption('-f, --file <path...>', 'files or folders; - reads standard input')
     .action(async ({ file }: { file: string[] }, command) => {
+      const { readManifestFiles } = await import('./manifest-files.ts');
       const { manifests } = await readManifestFiles(file);
       print(format(command), { valid: true, manifests: manifests.length }, () =>
         manifests.length === 1 ? '1 manifest is valid' : `${manifests.length} manifests are valid`,
@@ -34,6 +34,7 @@ export function registerPolicyCommands(program: Command): void {
     .requiredOption('-f, --file <path...>', 'files or folders; - reads standard input')
     .option('--dry-run', 'tell what would change and change nothing')
     .action(async ({ file, dryRun }: { file: string[]; dryRun?: boolean }, command) => {
+      const { readManifestFiles } = await import('./manifest-files.ts');
       const { text } = await readManifestFiles(file);
       const { applied } = await apiClient().post<{ applied: AppliedManifest[] }>(
         `/v1/apply${dryRun ? '?dryRun=true' : ''}`,

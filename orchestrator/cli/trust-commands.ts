@@ -5,11 +5,10 @@ import { type Command, Option } from 'commander';
 import { type Config, readConfig } from '../../core/config.ts';
 import { asRotorError, RotorError } from '../../core/errors.ts';
 import { loadKeyring } from '../../core/seal-key-file.ts';
-import { sealedEvents, type Verdict } from '../../ledger/audit.ts';
+import type { Verdict } from '../../ledger/audit.ts';
 import { ROLES } from '../../ledger/tokens.ts';
-import { verifyTrail } from '../operations/audit.ts';
 import { apiClient } from './client.ts';
-import { firstToken, type TokenFlags, withLedger } from './direct.ts';
+import type { TokenFlags } from './direct.ts';
 import { type Format, print } from './output.ts';
 
 const format = (command: Command): Format => command.optsWithGlobals().output as Format;
@@ -23,7 +22,7 @@ export function registerTrustCommands(program: Command): void {
     .action(async ({ direct }: { direct?: boolean }, command) => {
       const config = readConfig(process.env);
       const verdict = direct
-        ? await withLedger(config, (ledger) => verifyTrail(ledger, join(config.home, 'audit-anchors')))
+        ? await verifiedDirectly(config)
         : await apiClient(config).get<Verdict>('/v1/audit/verify');
       print(format(command), verdict, () =>
         verdict.verified ? `verified: ${verdict.rows} rows` : `BROKEN: ${verdict.broken}`,
@@ -45,6 +44,8 @@ export function registerTrustCommands(program: Command): void {
         );
       }
       if (!direct) return void process.stdout.write(await apiClient(config).text('/v1/audit/export'));
+      const { sealedEvents } = await import('../../ledger/audit.ts');
+      const { withLedger } = await import('./direct.ts');
       return withLedger(config, async (ledger) => {
         for await (const { previousHash, hash, seq, ...row } of sealedEvents(ledger)) {
           const line = {
@@ -87,6 +88,7 @@ export function registerTrustCommands(program: Command): void {
     .action(async (name: string, flags: TokenFlags, command) => {
       const { role, owner, expiresIn } = flags;
       if (flags.direct) {
+        const { firstToken } = await import('./direct.ts');
         const made = await firstToken(name, flags);
         return print(format(command), { token: made.reveal() }, () => made.reveal());
       }
@@ -110,6 +112,12 @@ export function registerTrustCommands(program: Command): void {
     .command('doctor')
     .description('Check configuration, key file, ledger and server, and say what to do about each')
     .action(doctor);
+}
+
+async function verifiedDirectly(config: Config): Promise<Verdict> {
+  const { verifyTrail } = await import('../operations/audit.ts');
+  const { withLedger } = await import('./direct.ts');
+  return withLedger(config, (ledger) => verifyTrail(ledger, join(config.home, 'audit-anchors')));
 }
 
 interface ExportOptions {
@@ -140,6 +148,7 @@ async function doctor(): Promise<void> {
     if (known.keyFile || existsSync(keyFile))
       await check('key file', async () => `${(await loadKeyring(keyFile)).keyIds.length} keys in ${keyFile}`);
     if (known.databaseUrl) {
+      const { withLedger } = await import('./direct.ts');
       await check('ledger', () =>
         withLedger(known, async (ledger) => {
           const [row] = await ledger.query<{ skew: number }>(

@@ -34,6 +34,14 @@ test.each([
   expect(ofClouds(modules)).toEqual([]);
 });
 
+test('the command line starts without what a server needs: it is typed by people who wait', async () => {
+  const modules = await loadedBy(here('orchestrator/cli/main.ts'), '--help');
+  const ofServers =
+    /node_modules\/(@opentelemetry|@kubernetes|bullmq|pg|ioredis|hono|nodemailer|node-cron)\//;
+  expect(modules.length).toBeGreaterThan(20);
+  expect(modules.filter((url) => ofServers.test(url))).toEqual([]);
+});
+
 test('who opens a store of AWS loads its SDK, and not that of another', async () => {
   const program = `
     const { awsSecretsManagerStore } = await import(${JSON.stringify(here('stores/aws-secrets-manager/store.ts'))});
