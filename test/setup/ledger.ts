@@ -4,7 +4,7 @@ import { SecretValue } from '../../core/secret.ts';
 import { type Ledger, migrateLedger, openLedger } from '../../ledger/database.ts';
 import { applyPolicy } from '../../ledger/policies.ts';
 import { createRotation } from '../../ledger/rotations.ts';
-import { freshDatabase } from './postgres.ts';
+import { freshDatabase, LEDGER_TEMPLATE } from './postgres.ts';
 
 export interface TestLedger {
   readonly ledger: Ledger;
@@ -14,9 +14,9 @@ export interface TestLedger {
 
 /** A migrated ledger in a database of its own. */
 export async function freshLedger(server?: string): Promise<TestLedger> {
-  const database = await freshDatabase(server);
+  const database = await freshDatabase(server, server === undefined ? LEDGER_TEMPLATE : undefined);
   const url = SecretValue.of(database.url);
-  await migrateLedger(url, silentLog);
+  if (server !== undefined) await migrateLedger(url, silentLog);
   const ledger = openLedger({ url, log: silentLog });
   const drop = async () => {
     await ledger.close();
