@@ -193,6 +193,7 @@ export class PodRunner {
       HOSTNAME: this.#pod.metadata.name,
       ...portVariables(this.#ports),
       ...asked,
+      ROTOR_SANDBOX_ADDRESS: address,
       ROTOR_SANDBOX_ROOT: root,
     };
     await this.#folder.mount(this.#pod, spec, env);

@@ -37,4 +37,4 @@ createServer((request, response) => {
   response
     .writeHead(existsSync(join(REPORTS, 'ill')) ? 503 : 200)
     .end(JSON.stringify({ db: { running, mounted: mounted() } }));
-}).listen(Number(ROTOR_SANDBOX_PORT_HTTP), '127.0.0.1');
+}).listen(Number(ROTOR_SANDBOX_PORT_HTTP), process.env.ROTOR_SANDBOX_ADDRESS);

@@ -28,7 +28,7 @@ createServer((request, response) => {
   if (request.url === '/reload') held = read();
   // `ill` breaks every reload, and every start: it never says that it has moved, or is ready.
   response.end(JSON.stringify({ version: existsSync(join(folder, 'ill')) ? 'unknown' : held.version }));
-}).listen(Number(ROTOR_SANDBOX_PORT_HTTP), '127.0.0.1');
+}).listen(Number(ROTOR_SANDBOX_PORT_HTTP), process.env.ROTOR_SANDBOX_ADDRESS);
 
 let stopping = false;
 process.on('SIGTERM', () => {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { systemClock } from '../../core/clock.ts';
@@ -13,7 +13,14 @@ import type { ObjectStore } from '../../sandbox/controllers/client/object-store.
 import type { Pod, Stored } from '../../sandbox/controllers/client/wire.ts';
 import { startControllers } from '../../sandbox/controllers/start.ts';
 import { startKubelet } from '../../sandbox/kubelet/start.ts';
-import { ANY_POD, forgetNode, nodesOf, TEST_NODE, untilPodsAreLetIn } from '../setup/given-cluster.ts';
+import {
+  ANY_POD,
+  forgetNode,
+  nodesOf,
+  ownAddress,
+  TEST_NODE,
+  untilPodsAreLetIn,
+} from '../setup/given-cluster.ts';
 
 /** A cluster of one node, with a namespace for one suite. */
 export interface TestCluster {
@@ -48,11 +55,6 @@ export const noServices =
   podAddress === undefined
     ? 'a real API server wants pods at an address that is not loopback, and this machine has none'
     : undefined;
-
-function ownAddress(): string | undefined {
-  const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
-  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
-}
 
 /** Starts controllers and a node against the given cluster, or against the sandbox's own API server. */
 export async function startCluster(): Promise<TestCluster> {

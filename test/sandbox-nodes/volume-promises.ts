@@ -81,7 +81,8 @@ export function volumePromises(the: () => TestCluster): void {
     });
     const env = JSON.parse(written) as Record<string, string>;
     expect(env).toMatchObject({ W_one: '1', W_two: '2', BOTH: '1-variables-$(NOT)-$(NAME)' });
-    const ours = ['BOTH', 'HOSTNAME', 'NAME', 'PATH', 'ROTOR_SANDBOX_ROOT', 'W_one', 'W_two'];
+    const sandbox = ['ROTOR_SANDBOX_ADDRESS', 'ROTOR_SANDBOX_ROOT'];
+    const ours = ['BOTH', 'HOSTNAME', 'NAME', 'PATH', ...sandbox, 'W_one', 'W_two'];
     expect(Object.keys(env).sort()).toEqual(ours);
   });
 }

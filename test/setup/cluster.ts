@@ -7,7 +7,7 @@ import { type Clusters, kubeconfigClusters } from '../../core/kubernetes/cluster
 import { silentLog } from '../../core/log.ts';
 import { IMAGES, startSandbox } from '../../sandbox/cluster.ts';
 import { startKubelet } from '../../sandbox/kubelet/start.ts';
-import { ANY_POD, forgetNode, nodesOf, TEST_NODE, untilPodsAreLetIn } from './given-cluster.ts';
+import { ANY_POD, forgetNode, nodesOf, ownAddress, TEST_NODE, untilPodsAreLetIn } from './given-cluster.ts';
 
 export interface TestCluster {
   readonly kubeconfig: string;
@@ -96,6 +96,7 @@ async function start(): Promise<string> {
       folder: join(folder, 'node'),
       log: silentLog,
       images: IMAGES,
+      address: ownAddress() ?? '127.0.0.1',
     });
     stops.push(async () => {
       await node.stop();

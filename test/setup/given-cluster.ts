@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os';
 import { ApiException, CoordinationV1Api, CoreV1Api, type KubeConfig } from '@kubernetes/client-node';
 
 /** Clusters may be set up to let in restricted pods only: what the suites run are processes, or nothing at all. */
@@ -35,6 +36,12 @@ export async function nodesOf(config: KubeConfig): Promise<Nodes> {
     alive: names(all.filter(({ ours, silent }) => ours && !silent)),
     foreign: names(all.filter(({ ours, silent }) => !ours && !silent)),
   };
+}
+
+/** An address of this machine for pods: a real API server lists no loopback addresses behind a Service. */
+export function ownAddress(): string | undefined {
+  const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
 }
 
 /** Takes away a node that no longer runs, and what was to run on it: nobody else would end these pods. */
