@@ -32,7 +32,7 @@ export async function startInstantNode(
   const abort = new AbortController();
   const api = connectApi(config);
   const running = new Map<string, Held>();
-  const start = async ({ metadata: { namespace, name, uid } }: Pod): Promise<void> => {
+  const start = async ({ metadata: { namespace, name, uid }, spec }: Pod): Promise<void> => {
     const secret = await api.get(SECRETS, { namespace, name: 'db' });
     const value = (key: string) => Buffer.from(secret.data?.[key] ?? '', 'base64').toString();
     const held = {
@@ -48,7 +48,18 @@ export async function startInstantNode(
     const now = `${new Date().toISOString().slice(0, 19)}Z`;
     const ready = accepts(held);
     const conditions = [{ type: 'Ready', status: ready ? 'True' : 'False', lastTransitionTime: now }];
-    const status = { phase: 'Running', podIP: '127.0.0.1', startTime: now, conditions };
+    // Times have whole seconds: a rotation begins within the second in which its pods were made, and would find pods that may
+    // have started after it had.
+    const startedAt = `${new Date(Date.now() - 2_000).toISOString().slice(0, 19)}Z`;
+    const containerStatuses = spec.containers.map((each) => ({
+      name: each.name,
+      image: '',
+      imageID: '',
+      ready,
+      restartCount: 0,
+      state: { running: { startedAt } },
+    }));
+    const status = { phase: 'Running', podIP: '127.0.0.1', startTime: now, conditions, containerStatuses };
     await api.patch(PODS, { namespace, name }, { status }, 'status');
   };
   const pods = await watchKind(api, PODS, { log: silentLog, clock: systemClock, signal: abort.signal });

@@ -1,4 +1,5 @@
 import type { Call } from '../../core/call.ts';
+import { RotorError } from '../../core/errors.ts';
 import type { Cluster, ClusterObject, ObjectRef } from '../../core/kubernetes/cluster.ts';
 import { dataWrittenMs } from './copied.ts';
 import type { DeliveredSecret } from './delivered.ts';
@@ -75,7 +76,10 @@ export function startedWhen(
   return containerStatuses.length > 0 && before ? 'before' : 'between';
 }
 
-/** Once for a write of the Secret: any change of a template makes its controller replace the pods. */
+/**
+ * Once for a write of the Secret: any change of a template makes its controller replace the pods. Where somebody else has
+ * changed the workload meanwhile, its controller for instance, the next look decides anew.
+ */
 async function remake(
   call: Call,
   cluster: Cluster,
@@ -85,8 +89,11 @@ async function remake(
   value: string,
 ): Promise<void> {
   if (spec?.template?.metadata?.annotations?.[name] === value) return;
-  await cluster.mergePatch(call, ref, {
+  const change = {
     metadata: { resourceVersion: metadata?.resourceVersion },
     spec: { template: { metadata: { annotations: { [name]: value } } } },
+  };
+  await cluster.mergePatch(call, ref, change).catch((error: unknown) => {
+    if (!(error instanceof RotorError && error.code === 'cluster.conflict')) throw error;
   });
 }
