@@ -42,11 +42,17 @@ export interface Secured {
 const [LOWEST_PORT, HIGHEST_PORT] = [12_000, 32_000];
 
 /** Ports that were free a moment ago, all different. */
+/** Handed out already: between here and its server's start a port looks free to everybody. */
+const given = new Set<number>();
+
 async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
   while (ports.length < count) {
     const port = randomInt(LOWEST_PORT, HIGHEST_PORT);
-    if (!ports.includes(port) && (await isFree(port))) ports.push(port);
+    if (given.has(port)) continue;
+    // With the port of its cluster bus.
+    given.add(port).add(port + 10_000);
+    if (await isFree(port)) ports.push(port);
   }
   return ports;
 }
