@@ -1,4 +1,10 @@
-import { KubeConfig, KubernetesObjectApi, type V1CronJob, type V1Deployment } from '@kubernetes/client-node';
+import {
+  KubeConfig,
+  KubernetesObjectApi,
+  PatchStrategy,
+  type V1CronJob,
+  type V1Deployment,
+} from '@kubernetes/client-node';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Credential } from '../../core/credential.ts';
 import { type Clusters, kubeconfigClusters } from '../../core/kubernetes/cluster.ts';
@@ -9,6 +15,7 @@ import { discoveredRollout } from '../../workers/rollouts/discovered/rollout.ts'
 import { rollouts } from '../../workers/rollouts/registry.ts';
 import type { Rollout, RolloutSession } from '../../workers/rollouts/rollout.ts';
 import { aCall } from '../setup/call.ts';
+import { laterSecond } from '../setup/later-second.ts';
 
 let api: SandboxApi;
 let admin: KubernetesObjectApi;
@@ -242,6 +249,27 @@ test('a Job that runs since before the delivery is waited for until it ends; the
   expect((await look())['all: job default/nightly-1']).toMatchObject({
     detail: expect.stringContaining('nothing of it runs'),
   });
+});
+
+test('a pod proves nothing while nobody knows when the Secret was written', async () => {
+  await create('batch/v1', 'Job', 'once', { spec: { template: template('Never') } });
+  const session = open();
+  await deliver('v1');
+  await laterSecond();
+  await pod('once-a', { apiVersion: 'batch/v1', kind: 'Job', name: 'once' });
+  const look = async () => {
+    const [member] = (await session.members?.(aCall(), 'caught-up')) ?? [];
+    return member?.move(aCall(), version('v1'), 'forward');
+  };
+  expect(await look()).toMatchObject({ healthy: true });
+  // An empty list of one empty entry is how somebody clears the notes.
+  const db = {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'db', namespace: 'default', managedFields: [{}] },
+  };
+  await admin.patch(db, undefined, undefined, undefined, undefined, PatchStrategy.MergePatch);
+  expect(await look()).toEqual({ notYet: expect.stringContaining('once-a') });
 });
 
 describe('where each version has a Secret of its own', () => {

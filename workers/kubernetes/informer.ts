@@ -350,5 +350,5 @@ function isAtLeast(version: string, wanted: string): boolean {
 }
 
 function isPast(version: string, known: string): boolean {
-  return /^\d+$/.test(version) && /^\d+$/.test(known) && BigInt(version) < BigInt(known);
+  return /^\d+$/.test(version) && /^\d+$/.test(known) && !isAtLeast(version, known);
 }

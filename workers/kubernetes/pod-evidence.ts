@@ -104,14 +104,19 @@ export async function livePods(
 }
 
 function evidenceOf(pod: ClusterObject, annotation: string, wanted: string | undefined): PodEvidence {
-  const startedAt = pod.status?.startTime;
   return {
     name: pod.metadata?.name ?? '',
     onVersion: pod.metadata?.annotations?.[annotation] === wanted,
     ready: isReady(pod),
     by: wanted === undefined ? 'untouched' : 'template',
-    startedAt: startedAt instanceof Date ? startedAt.toISOString() : startedAt,
+    startedAt: startOfPod(pod),
   };
+}
+
+/** When its node took a pod on; undefined before. */
+export function startOfPod({ status }: ClusterObject): string | undefined {
+  const at = status?.startTime;
+  return at instanceof Date ? at.toISOString() : at;
 }
 
 /** Succeeded and Failed are final. A pod that is being deleted still runs until its grace period is over, and counts. */

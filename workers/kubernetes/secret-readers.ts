@@ -1,6 +1,7 @@
 import type { Call } from '../../core/call.ts';
 import { RotorError } from '../../core/errors.ts';
 import { type Cluster, type ClusterObject, nameOf } from '../../core/kubernetes/cluster.ts';
+import { jobHasEnded } from './consumers/kinds.ts';
 import { secretReferences } from './secret-references.ts';
 
 /** Where pods come from, and how to their spec. An old ReplicaSet of a Deployment starts none any more. */
@@ -21,7 +22,7 @@ const TEMPLATES = [
   {
     apiVersion: 'batch/v1',
     kind: 'Job',
-    specOf: (each: ClusterObject) => (isFinished(each) ? undefined : each.spec?.template?.spec),
+    specOf: (each: ClusterObject) => (jobHasEnded(each) ? undefined : each.spec?.template?.spec),
   },
   {
     apiVersion: 'argoproj.io/v1alpha1',
@@ -29,12 +30,6 @@ const TEMPLATES = [
     specOf: (each: ClusterObject) => each.spec?.template?.spec,
   },
 ] as const;
-
-/** A Job that waits between two tries, or is suspended, has no pod now and will have one. */
-function isFinished({ status }: ClusterObject): boolean {
-  const conditions: readonly { type: string; status: string }[] = status?.conditions ?? [];
-  return conditions.some(({ type, status: is }) => ['Complete', 'Failed'].includes(type) && is === 'True');
-}
 
 /**
  * Pods that run, and templates of pods to come, that read a Secret by its name.

@@ -22,7 +22,8 @@ export interface WayBack {
   readonly annotation: string;
   /** The annotation's value in the template of before. */
   readonly wanted: string | undefined;
-  readonly changedMs: number | undefined;
+  /** When the delivery of the other version was announced; undefined when it never was. */
+  readonly changedSince: Date | undefined;
 }
 
 /** Template annotation of a workload whose pods were made anew on a way back: for which write of the Secret. */
@@ -32,20 +33,23 @@ const remadeFor = (annotation: string) => `remade.${annotation}`;
  * A pod of the template of before read the other version all the same when it was made, or a container of it was started
  * again, while the Secret carried that: it would hold a credential that is about to be taken away. Its workload's pods are
  * made anew then.
- * @returns words while there are such pods; how each of the others is known to have the version of before
+ * @param pods those of the template of before
+ * @returns words while there are such pods; else the same pods, each with how it is known to have the version of before
  */
 export async function notBetween(
   call: Call,
   cluster: Cluster,
-  { ref, workload, secret, annotation, wanted, changedMs }: WayBack,
-): Promise<{ readonly notYet: string } | { readonly by: ReadonlyMap<string, PodEvidence['by']> }> {
+  { ref, workload, secret, annotation, wanted, changedSince }: WayBack,
+  pods: readonly PodEvidence[],
+): Promise<{ readonly notYet: string } | { readonly pods: readonly PodEvidence[] }> {
   const by = new Map<string, PodEvidence['by']>();
   const { namespace } = ref;
+  const changedMs = changedSince?.getTime();
   // Under a name of the version's own a Secret never changes.
-  if (changedMs === undefined || secret.name !== secret.logical) return { by };
+  if (changedMs === undefined || secret.name !== secret.logical) return { pods };
   const stable = await cluster.read(call, { apiVersion: 'v1', kind: 'Secret', namespace, name: secret.name });
   const backMs = stable && dataWrittenMs(stable);
-  if (backMs === undefined) return { by };
+  if (backMs === undefined) return { pods };
   for (const pod of await livePods(call, cluster, workload)) {
     if (pod.metadata?.annotations?.[annotation] !== wanted) continue;
     const name = pod.metadata?.name ?? '';
@@ -56,7 +60,7 @@ export async function notBetween(
     }
     by.set(name, seen === 'before' ? 'untouched' : 'started-after');
   }
-  return { by };
+  return { pods: pods.map((pod) => ({ ...pod, by: by.get(pod.name) ?? pod.by })) };
 }
 
 /** Where a pod's starts lie. A second that both may lie in counts as between. */

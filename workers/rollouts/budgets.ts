@@ -1,8 +1,8 @@
 import type { Call } from '../../core/call.ts';
-import { RotorError } from '../../core/errors.ts';
 import type { Cluster, ClusterObject } from '../../core/kubernetes/cluster.ts';
 import { nameOf } from '../../core/kubernetes/cluster.ts';
 import type { ObjectName } from '../kubernetes/consumers/kinds.ts';
+import { listedOrWarning } from '../kubernetes/listed.ts';
 
 /**
  * Controllers that replace pods go by the workload's own strategy and ask no PodDisruptionBudget
@@ -16,7 +16,7 @@ export async function budgetWarnings(
 ): Promise<readonly string[]> {
   const warnings: string[] = [];
   for (const namespace of new Set(workloads.map((each) => each.namespace))) {
-    const budgets = await listed(call, cluster, namespace);
+    const budgets = await budgetsIn(call, cluster, namespace);
     if (typeof budgets === 'string') {
       warnings.push(budgets);
       continue;
@@ -31,17 +31,8 @@ export async function budgetWarnings(
   return warnings;
 }
 
-async function listed(
-  call: Call,
-  cluster: Cluster,
-  namespace: string,
-): Promise<readonly ClusterObject[] | string> {
-  try {
-    return await cluster.list(call, { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', namespace });
-  } catch (thrown) {
-    if (!(thrown instanceof RotorError) || thrown.code !== 'cluster.forbidden') throw thrown;
-    return `not looked at: ${thrown.message}`;
-  }
+function budgetsIn(call: Call, cluster: Cluster, namespace: string) {
+  return listedOrWarning(call, cluster, { apiVersion: 'policy/v1', kind: 'PodDisruptionBudget', namespace });
 }
 
 /** @returns what a rollout of the workload would do against a budget; undefined when it keeps within all */
@@ -67,7 +58,7 @@ export async function heldByBudget(
   workload: ClusterObject,
 ): Promise<string | undefined> {
   const namespace = workload.metadata?.namespace ?? '';
-  const budgets = takesAwayFirst(workload) ? await listed(call, cluster, namespace) : [];
+  const budgets = takesAwayFirst(workload) ? await budgetsIn(call, cluster, namespace) : [];
   return typeof budgets === 'string' ? undefined : holding(workload, budgets);
 }
 

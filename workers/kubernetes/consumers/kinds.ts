@@ -1,3 +1,4 @@
+import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
 import type { WireObject } from '../../../core/kubernetes/collections.ts';
 import { type PodSpec, referencesOf, type SecretReference } from './references.ts';
 
@@ -50,7 +51,7 @@ const OURS = 'rotor.dev/';
  */
 export function readerOf(apiVersion: string, kind: string, object: WireObject): Reader | undefined {
   if (kind === 'Pod' && ['Succeeded', 'Failed'].includes(object.status?.phase)) return undefined;
-  if (kind === 'Job' && hasEnded(object)) return undefined;
+  if (kind === 'Job' && jobHasEnded(object)) return undefined;
   const { name, namespace = '', ownerReferences = [], creationTimestamp, labels } = object.metadata;
   const owner = ownerReferences.find(({ controller }) => controller === true);
   const references = referencesOf(podSpecOf(kind, object));
@@ -80,7 +81,8 @@ function podSpecOf(kind: string, { spec }: WireObject): PodSpec | undefined {
   return spec?.template?.spec;
 }
 
-function hasEnded(job: WireObject): boolean {
+/** Of a Job; one that waits between two tries, or is suspended, has no pod now and will have one. */
+export function jobHasEnded(job: WireObject | ClusterObject): boolean {
   const conditions: readonly { type?: string; status?: string }[] = job.status?.conditions ?? [];
   return conditions.some(
     ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',

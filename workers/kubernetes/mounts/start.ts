@@ -1,6 +1,7 @@
 import type { ClusterObject } from '../../../core/kubernetes/cluster.ts';
 import { fieldsWrittenMs } from '../field-ownership.ts';
 import { timeOf } from '../last-progress.ts';
+import { startOfPod } from '../pod-evidence.ts';
 import type { Baseline } from './decide.ts';
 
 /** When the programs of a pod started, and since when what the driver reports of it is so. Times in milliseconds since 1970. */
@@ -26,9 +27,8 @@ export function startOf(
   report: ClusterObject | undefined,
   mounting: readonly string[],
 ): PodStart {
-  const podAt = pod.status?.startTime;
   return {
-    podAt: podAt instanceof Date ? podAt.toISOString() : podAt,
+    podAt: startOfPod(pod),
     unchanged: report?.metadata?.generation === 1,
     reportedMs: report && fieldsWrittenMs(report, ['status']),
     started: containersStarted(pod, mounting),

@@ -146,12 +146,14 @@ class ArgoRolloutsSession implements RolloutSession {
     proof: ConsumerProof,
     known: Known | undefined,
   ): Promise<ConsumerProof | NotYet> {
-    const changedMs = known?.changedSince?.getTime();
-    const annotation = this.#annotation;
-    const before = await notBetween(call, cluster, { ...back, ref: this.#ref, annotation, changedMs });
-    if ('notYet' in before) return { notYet: `${this.#name(cluster)}: ${before.notYet}` };
-    const pods = (proof.pods ?? []).map((pod) => ({ ...pod, by: before.by.get(pod.name) ?? pod.by }));
-    return { ...proof, pods };
+    const wayBack = {
+      ...back,
+      ref: this.#ref,
+      annotation: this.#annotation,
+      changedSince: known?.changedSince,
+    };
+    const seen = await notBetween(call, cluster, wayBack, proof.pods ?? []);
+    return 'notYet' in seen ? { notYet: `${this.#name(cluster)}: ${seen.notYet}` } : { ...proof, ...seen };
   }
 
   /** Whether the pods are good enough to go on is its owner's decision, unless the policy says otherwise. */

@@ -1,6 +1,6 @@
 import type { Call } from '../../../core/call.ts';
-import { RotorError } from '../../../core/errors.ts';
 import type { Cluster, ClusterObject, ObjectRef } from '../../../core/kubernetes/cluster.ts';
+import { listedOrWarning } from '../../kubernetes/listed.ts';
 
 /** What else is set on the pods of a Deployment, and meets its twin in a way that nobody may expect. */
 export async function neighbourWarnings(
@@ -12,8 +12,8 @@ export async function neighbourWarnings(
   const { namespace } = deployment;
   const blue = await cluster.read(call, deployment);
   if (!blue) return [];
-  const services = await listed(call, cluster, { apiVersion: 'v1', kind: 'Service', namespace });
-  const scalers = await listed(call, cluster, {
+  const services = await listedOrWarning(call, cluster, { apiVersion: 'v1', kind: 'Service', namespace });
+  const scalers = await listedOrWarning(call, cluster, {
     apiVersion: 'autoscaling/v2',
     kind: 'HorizontalPodAutoscaler',
     namespace,
@@ -22,19 +22,6 @@ export async function neighbourWarnings(
     ...(typeof services === 'string' ? [services] : otherServices(blue, services, service)),
     ...(typeof scalers === 'string' ? [scalers] : autoscalers(blue, scalers)),
   ];
-}
-
-async function listed(
-  call: Call,
-  cluster: Cluster,
-  kind: { readonly apiVersion: string; readonly kind: string; readonly namespace: string },
-): Promise<readonly ClusterObject[] | string> {
-  try {
-    return await cluster.list(call, kind);
-  } catch (thrown) {
-    if (!(thrown instanceof RotorError) || thrown.code !== 'cluster.forbidden') throw thrown;
-    return `not looked at: ${thrown.message}`;
-  }
 }
 
 /** Services besides the one that is switched: they lead to the twin's pods as soon as these are ready. */

@@ -284,21 +284,21 @@ class BlueGreenSession implements RolloutSession {
     const left = await this.#podOfTwins(call, cluster, blue);
     if (left) return { notYet: `pod ${namespace}/${left} of its twin is about to be removed` };
     await this.#leadBack(call, cluster);
-    // Only now: pods that are made anew have no label that a Service could go by.
-    const before = await notBetween(call, cluster, {
+    const back = {
       ref: this.#blueRef(),
       workload: blue,
       secret: await assertDelivered(call, cluster, { namespace, name: secretName }, credential.versionId),
       annotation: this.#annotation,
       wanted,
-      changedMs: known?.changedSince?.getTime(),
-    });
-    if ('notYet' in before) return { notYet: `deployment ${namespace}/${deployment}: ${before.notYet}` };
+      changedSince: known?.changedSince,
+    };
     // The twin's pods bear the labels of the Deployment's, and are on their way out.
-    const pods = (await podsOn(call, cluster, blue, this.#annotation, wanted)).filter(
-      ({ onVersion }) => onVersion,
-    );
-    const evidence = pods.map((pod) => ({ ...pod, by: before.by.get(pod.name) ?? pod.by }));
+    const all = await podsOn(call, cluster, blue, this.#annotation, wanted);
+    const ofBefore = all.filter(({ onVersion }) => onVersion);
+    // Only now: pods that are made anew have no label that a Service could go by.
+    const seen = await notBetween(call, cluster, back, ofBefore);
+    if ('notYet' in seen) return { notYet: `deployment ${namespace}/${deployment}: ${seen.notYet}` };
+    const { pods } = seen;
     return {
       consumer: this.consumer,
       healthy: true,
@@ -306,7 +306,7 @@ class BlueGreenSession implements RolloutSession {
       detail: service
         ? `service ${namespace}/${name} leads to the ${pods.length} pods of ${deployment}, which have the template of before`
         : `there is no service ${namespace}/${name} any more; the ${pods.length} pods of ${deployment} have the template of before`,
-      pods: evidence,
+      pods,
     };
   }
 

@@ -1,8 +1,9 @@
 import type { Call } from '../../../core/call.ts';
 import type { Credential } from '../../../core/credential.ts';
 import { RotorError } from '../../../core/errors.ts';
-import { type Cluster, FIELD_MANAGER } from '../../../core/kubernetes/cluster.ts';
+import type { Cluster } from '../../../core/kubernetes/cluster.ts';
 import type { Consumer } from '../../kubernetes/consumers/consumer-index.ts';
+import { dataWrittenMs } from '../../kubernetes/copied.ts';
 import { nameInCronJob } from '../../kubernetes/cron-job-names.ts';
 import { assertDelivered } from '../../kubernetes/delivered.ts';
 import type { PodEvidence } from '../../kubernetes/pod-evidence.ts';
@@ -63,7 +64,14 @@ export class StartedSession implements RolloutSession {
     else if (other && this.#renaming) return this.#renaming.move(call, credential, going, windowMs, known);
     if (disposition.do === 'nothing') return this.#proof(disposition.why);
     if (other && kind !== 'CronJob' && going === 'forward') return this.#names(other.secret, secret.name);
-    const since = await this.#writtenAt(call, secret.name);
+    const stored = await this.#cluster.read(call, {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      namespace,
+      name: secret.name,
+    });
+    // Without the time of the write no pod's own time proves anything.
+    const since = (stored && dataWrittenMs(stored)) ?? Number.POSITIVE_INFINITY;
     const pods = this.#found.pods.map(
       ({ name, createdAt }): PodEvidence => ({
         name,
@@ -96,18 +104,6 @@ export class StartedSession implements RolloutSession {
       what: `${words}; nobody changes the name there`,
       hint: 'Deliver in style "stable", give it an owner whose template can be changed, or exclude it.',
     });
-  }
-
-  /** When the Secret was last written by us; by anybody, should nothing tell of us. */
-  async #writtenAt(call: Call, name: string): Promise<number> {
-    const { namespace } = this.#found;
-    const secret = await this.#cluster.read(call, { apiVersion: 'v1', kind: 'Secret', namespace, name });
-    const written = (secret?.metadata?.managedFields ?? []).map(({ manager, time }) => ({
-      manager,
-      at: new Date(time ?? 0).getTime(),
-    }));
-    const ours = written.filter(({ manager }) => manager === FIELD_MANAGER);
-    return Math.max(...(ours.length > 0 ? ours : written).map(({ at }) => at));
   }
 
   #proof(detail: string, pods?: readonly PodEvidence[]): ConsumerProof {

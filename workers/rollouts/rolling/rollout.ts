@@ -164,20 +164,11 @@ class RollingSession implements RolloutSession {
         notYet: `pod ${behind[0]?.name} is not on the ${going === 'forward' ? 'new' : 'previous'} version yet`,
       };
     if (this.#mount) return this.#mounting(call, cluster, workload, credential, going, known);
-    const annotation = this.#annotation;
-    const changedMs = known?.changedSince?.getTime();
-    const before =
-      going === 'forward'
-        ? undefined
-        : await notBetween(call, cluster, {
-            ref: this.#ref,
-            workload,
-            secret,
-            annotation,
-            wanted,
-            changedMs,
-          });
-    if (before && 'notYet' in before) return { notYet: `${this.#name(cluster)}: ${before.notYet}` };
+    const back = { ref: this.#ref, workload, secret, annotation: this.#annotation, wanted };
+    const changedSince = known?.changedSince;
+    const seen =
+      going === 'forward' ? { pods } : await notBetween(call, cluster, { ...back, changedSince }, pods);
+    if ('notYet' in seen) return { notYet: `${this.#name(cluster)}: ${seen.notYet}` };
     return {
       consumer: this.consumer,
       healthy: true,
@@ -186,7 +177,7 @@ class RollingSession implements RolloutSession {
         wanted === credential.versionId
           ? `${this.#name(cluster)}: all ${pods.length} pods started with this version in their template`
           : `${this.#name(cluster)}: all ${pods.length} pods have the template of before`,
-      pods: pods.map((pod) => ({ ...pod, by: before?.by.get(pod.name) ?? pod.by })),
+      pods: seen.pods,
     };
   }
 
