@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
-import type { ClusterObject } from '../../core/kubernetes/cluster.ts';
-import { startedWhen } from './way-back.ts';
+import type { Call } from '../../core/call.ts';
+import type { Cluster, ClusterObject } from '../../core/kubernetes/cluster.ts';
+import { isReady } from './pod-evidence.ts';
+import { notBetween, startedWhen } from './way-back.ts';
 
 const at = (seconds: number) => new Date(Date.parse('2026-11-01T12:00:00Z') + seconds * 1_000);
 const CHANGED = 100.5;
@@ -55,4 +57,33 @@ test.each<[string, ClusterObject, 'before' | 'between' | 'since']>([
 test('a pod that was made in the second of the way back, of a template that came no earlier', () => {
   const facts = { changedMs: at(CHANGED).getTime(), backMs: at(BACK).getTime() };
   expect(startedWhen(pod(200, [running(200)]), workload(200), facts)).toBe('since');
+});
+
+test('while nobody knows when the Secret was written, only pods that have run all the time are known to be as before', async () => {
+  const look = async (each: ClusterObject) => {
+    const cluster = {
+      read: async () => ({ metadata: { name: 'db', managedFields: [] } }),
+      list: async () => [each],
+    } as unknown as Cluster;
+    const back = {
+      ref: { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'shop', name: 'web' },
+      workload: { ...workload(0), spec: { selector: { matchLabels: { app: 'web' } } } },
+      secret: { logical: 'db', name: 'db' },
+      annotation: 'secret.rotor.dev/db',
+      wanted: undefined,
+      changedSince: at(CHANGED),
+    };
+    const evidence = {
+      name: 'web-a',
+      onVersion: true,
+      ready: isReady(each),
+      by: 'template',
+      startedAt: undefined,
+    } as const;
+    return notBetween({} as Call, cluster, back, [evidence]);
+  };
+  expect(await look(pod(10, [running(11)]))).toMatchObject({ pods: [{ name: 'web-a', by: 'untouched' }] });
+  expect(await look(pod(300, [running(301)]))).toEqual({
+    notYet: expect.stringMatching(/^pod web-a may have started .*secret shop\/db .*managedFields/),
+  });
 });

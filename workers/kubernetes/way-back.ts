@@ -49,12 +49,16 @@ export async function notBetween(
   if (changedMs === undefined || secret.name !== secret.logical) return { pods };
   const stable = await cluster.read(call, { apiVersion: 'v1', kind: 'Secret', namespace, name: secret.name });
   const backMs = stable && dataWrittenMs(stable);
-  if (backMs === undefined) return { pods };
   for (const pod of await livePods(call, cluster, workload)) {
     if (pod.metadata?.annotations?.[annotation] !== wanted) continue;
     const name = pod.metadata?.name ?? '';
-    const seen = startedWhen(pod, workload, { changedMs, backMs });
+    const seen = startedWhen(pod, workload, { changedMs, backMs: backMs ?? Number.POSITIVE_INFINITY });
     if (seen === 'between') {
+      // Without the time of the write nobody knows either for which write they would be made anew.
+      if (backMs === undefined)
+        return {
+          notYet: `pod ${name} may have started while secret ${namespace}/${secret.name} carried the other version: it has no note of when its data was written (metadata.managedFields); write the data once more`,
+        };
       await remake(call, cluster, ref, workload, remadeFor(annotation), new Date(backMs).toISOString());
       return { notYet: `pod ${name} started while the Secret carried the other version; all are made anew` };
     }
