@@ -45,10 +45,8 @@ export async function lambdaInvoke(
   return asked(what, lambda, 'lambda:InvokeFunction', async () => {
     const { InvokeCommand } = await import('@aws-sdk/client-lambda');
     const client = await clientOf(placeOf(lambda));
-    const { name: FunctionName, qualifier } = lambda;
     const request = new InvokeCommand({
-      FunctionName,
-      ...(qualifier ? { Qualifier: qualifier } : {}),
+      ...named(lambda),
       InvocationType: 'RequestResponse',
       Payload: Buffer.from(event),
     });
@@ -73,15 +71,15 @@ export async function lambdaTimeoutMs(
   return asked(what, lambda, 'lambda:GetFunctionConfiguration', async () => {
     const { GetFunctionConfigurationCommand } = await import('@aws-sdk/client-lambda');
     const client = await clientOf(placeOf(lambda));
-    const { name: FunctionName, qualifier } = lambda;
-    const request = new GetFunctionConfigurationCommand({
-      FunctionName,
-      ...(qualifier ? { Qualifier: qualifier } : {}),
-    });
+    const request = new GetFunctionConfigurationCommand(named(lambda));
     const { Timeout } = await deadline.run(what, (abortSignal) => client.send(request, { abortSignal }));
     if (Timeout !== undefined) return Timeout * 1_000;
     throw new RotorError('provider.unsupported', { what: `${what}: its configuration has no Timeout` });
   });
+}
+
+function named({ name: FunctionName, qualifier }: LambdaFunction) {
+  return { FunctionName, ...(qualifier ? { Qualifier: qualifier } : {}) };
 }
 
 /** `arn:aws:lambda:eu-central-1:123456789012:function:name`. */

@@ -7,7 +7,6 @@ const ago = (seconds: number) => new Date(now.getTime() - seconds * 1_000).toISO
 const policy: PolicyJson = {
   namespace: 'shop',
   name: 'orders-db',
-  generation: 3,
   paused: false,
   spec: {
     provider: 'shop-db',

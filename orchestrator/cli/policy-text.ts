@@ -1,37 +1,32 @@
 import { formatDuration } from '../../core/duration.ts';
 import type { KindSpec, PolicySpec } from '../manifests/manifest.ts';
+import type { PolicyView } from '../operations/describe.ts';
 import type { Schedule } from '../schedule/schedule.ts';
 import { relative, tableOf } from './output.ts';
 
+/** As JSON carries it: times are text, and what is undefined is left out. */
+type Told<T, Key extends keyof T> = {
+  readonly [K in Key as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined> extends Date
+    ? string
+    : T[K];
+} & { readonly [K in Key as undefined extends T[K] ? never : K]: T[K] extends Date ? string : T[K] };
+
 /** A policy as the API gives it, as far as people are shown it. */
-export interface PolicyJson {
-  readonly namespace: string;
-  readonly name: string;
-  readonly generation: number;
-  readonly paused: boolean;
+export type PolicyJson = Told<
+  PolicyView,
+  'namespace' | 'name' | 'paused' | 'credentialAgeSeconds' | 'lastRotatedAt' | 'nextDueAt' | 'dueReason'
+> & {
   readonly spec: PolicySpec;
-  readonly credentialAgeSeconds?: number;
-  readonly lastRotatedAt?: string;
-  readonly nextDueAt?: string;
-  readonly dueReason?: string;
   readonly drift?: { readonly open?: readonly string[] };
-  readonly versions: readonly {
-    readonly id: string;
-    readonly state: string;
-    readonly identity?: string;
-    readonly compromised: boolean;
-    readonly createdAt: string;
-    readonly revokedAt?: string;
-  }[];
-  readonly rotations: readonly {
-    readonly id: string;
-    readonly state: string;
-    readonly trigger: string;
-    readonly startedAt?: string;
-    readonly createdAt: string;
-    readonly durationMs?: number;
-  }[];
-}
+  readonly versions: readonly Told<
+    PolicyView['versions'][number],
+    'id' | 'state' | 'identity' | 'compromised' | 'createdAt' | 'revokedAt'
+  >[];
+  readonly rotations: readonly Told<
+    PolicyView['rotations'][number],
+    'id' | 'state' | 'trigger' | 'startedAt' | 'createdAt' | 'durationMs'
+  >[];
+};
 
 /** What `rotor describe policy` shows to people: what is rotated, when, for whom, and what became of it. */
 export function policyText(policy: PolicyJson, now: Date): string {

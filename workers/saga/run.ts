@@ -294,10 +294,9 @@ export class Run {
 
   /** @param error why going back is thought of; undefined when it isn't */
   async #noWayBack(error?: RotorError): Promise<boolean> {
-    const { touched } = this.#journal.position;
     return (
       (await this.#oldHasLeaked()) ||
-      replacedForGood(this.#required().rotator, this.#context(), { touched, inDoubt: this.#inDoubt, error })
+      replacedForGood(this.#required().rotator, this.#context(), this.#inDoubt, error)
     );
   }
 

@@ -45,21 +45,19 @@ export function keepsPending(
 
 /**
  * Whether the provider has put the new credential into the old one's place, or may have: it can't be put back then.
+ * @param inDoubt the effect of the open step may have happened
  * @param error why going back is thought of; undefined when it isn't
  */
 export async function replacedForGood(
   rotator: RotatorSession,
   context: StepContext,
-  seen: {
-    readonly touched: readonly StepName[];
-    readonly inDoubt: boolean;
-    readonly error: RotorError | undefined;
-  },
+  inDoubt: boolean,
+  error: RotorError | undefined,
 ): Promise<boolean> {
-  if (!rotator.capabilities.forwardOnly || !seen.touched.includes('generate')) return false;
+  if (!rotator.capabilities.forwardOnly || !context.position.touched.includes('generate')) return false;
   if (context.oldVersion === undefined) return false;
   // A provider that was asked and didn't say no may still do it.
-  if (seen.inDoubt || !seen.error || seen.error.kind === 'ambiguous') return true;
+  if (inDoubt || !error || error.kind === 'ambiguous') return true;
   const old = await context.oldCredential();
   if (!old) return false;
   return rotator.attempt(context.call(), old).then(
