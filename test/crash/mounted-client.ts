@@ -50,6 +50,6 @@ while (!stopping) {
   } finally {
     await connection.end().catch(() => undefined);
   }
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await new Promise((resolve) => setTimeout(resolve, 50));
 }
 process.exit(0);

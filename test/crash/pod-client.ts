@@ -36,5 +36,5 @@ while (!stopping) {
   } finally {
     await connection.end().catch(() => undefined);
   }
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await new Promise((resolve) => setTimeout(resolve, 50));
 }

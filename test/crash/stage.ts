@@ -14,6 +14,7 @@ import type { RotationSpec } from '../../workers/saga/spec.ts';
 import { allStores } from '../../workers/stageless/stores.ts';
 import { aCall } from '../setup/call.ts';
 import { freshLedger, type TestLedger } from '../setup/ledger.ts';
+import { WHOLE } from '../setup/matrix.ts';
 import { type Application, anApplication } from '../setup/postgres-roles.ts';
 import { type LiveClient, startLiveClient } from './live-client.ts';
 import type { WorkerConfig } from './worker.ts';
@@ -64,7 +65,7 @@ export interface StageOptions {
   readonly store?: RotationSpec['store'];
   /** Where workers serve the API for rotation functions. */
   readonly functionsPort?: number;
-  /** Leases of the dead run out by time alone, as on a server of one's own; else they end with them, and the next needn't wait. */
+  /** Leases of the dead run out by time alone, as in the whole matrix; in the sample they end with them, and the next needn't wait. */
   readonly leasesByTime?: boolean;
 }
 
@@ -117,7 +118,7 @@ export async function setStage(
   };
   const ledgerUrl = new URL(test.url.reveal());
   if (options.ledgerPort) ledgerUrl.port = String(options.ledgerPort);
-  const byTime = options.leasesByTime ?? options.server !== undefined;
+  const byTime = options.leasesByTime ?? (WHOLE || options.server !== undefined);
   const workers: StartedWorker[] = [];
   let policyUid: string | undefined;
   const waitedFor = new Map<string, Promise<Rotation>>();
